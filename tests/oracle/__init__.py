@@ -1,0 +1,97 @@
+"""What every activation is, independently of the library: float64 closed forms and 60-digit definitions.
+
+    ORACLE["silu"].value(x)                          float64 array -> float64 array, to 1e-14 relative
+    ORACLE["softplus"].parameters["beta"](x, beta=2) derivative in a parameter
+    ORACLE["gelu"].exact(0.1, order=2)               mpmath, for float64 under test
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import textbook
+from .formula import Formula
+from .piecewise import PIECEWISE
+from .smooth import SMOOTH
+
+__all__ = ["ORACLE", "Oracle"]
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Callables take a float64 array and the parameters by keyword; `exact` takes one finite number."""
+
+    name: str
+    value: Callable[..., np.ndarray]
+    first: Callable[..., np.ndarray]
+    second: Callable[..., np.ndarray]
+    parameters: Mapping[str, Callable[..., np.ndarray]]
+    kinks: Callable[..., tuple[float, ...]]
+
+    def derivative(self, order: int = 0, wrt: str | None = None) -> Callable[..., np.ndarray]:
+        """The value (order 0), a derivative in x, or the first derivative in a parameter."""
+        return (self.value, self.first, self.second)[order] if wrt is None else self.parameters[wrt]
+
+    def exact(self, x, order: int = 0, wrt: str | None = None, **params):
+        return textbook.exact(self.name, x, order, wrt, **params)
+
+    def roots(self, order: int = 0, wrt: str | None = None, **params) -> tuple[float, ...]:
+        """Where the result changes sign through 0, found numerically in 1e-6 <= |x| <= 1e3, and 0."""
+        return _roots(self.derivative(order, wrt), tuple(sorted(params.items())))
+
+
+# An infinite x gets the limit read off between these; their fifth powers are still finite.
+FAR, FARTHER = 1e50, 1e55
+
+
+def _everywhere(formula: Callable) -> Callable[..., np.ndarray]:
+    """Extend a formula from finite x: limits at infinity, NaN for NaN."""
+
+    @functools.wraps(formula)
+    def extended(x, **params):
+        x = np.asarray(x, np.float64)
+        finite = np.isfinite(x)
+        if np.all(finite):
+            return np.asarray(formula(x, **params), np.float64) + np.zeros_like(x)
+        sign = np.where(np.isnan(x), 0.0, np.sign(x))
+        far = np.asarray(formula(np.where(finite, x, sign * FAR), **params), np.float64)
+        farther = np.asarray(formula(np.where(finite, x, sign * FARTHER), **params), np.float64)
+        limit = np.where(
+            np.isclose(far, farther, rtol=1e-3, atol=0),
+            far,
+            np.copysign(np.where(np.abs(farther) > np.abs(far), np.inf, 0.0), far),
+        )
+        return np.where(finite, far, np.where(np.isnan(x), np.nan, limit))
+
+    return extended
+
+
+@functools.cache
+def _roots(function: Callable, params: tuple) -> tuple[float, ...]:
+    params = dict(params)
+    positive = np.geomspace(1e-6, 1e3, 4001)
+    grid = np.concatenate([-positive[::-1], [0.0], positive])
+    y = function(grid, **params)
+    roots = [float(x) for x, a, b, c in zip(grid[1:], y, y[1:], y[2:], strict=False) if b == 0 and a and c]
+    for i in np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0):
+        a, b, left = grid[i], grid[i + 1], y[i]
+        while a < (middle := (a + b) / 2) < b:
+            here = function(middle, **params)
+            a, b = (middle, b) if np.sign(here) == np.sign(left) else (a, middle)
+        # at a jump across 0 the bracket has closed, and the result has not
+        if abs(function(a, **params)) < 1e-9 * abs(left):
+            roots.append(float(a))
+    return tuple(sorted(roots))
+
+
+def _oracle(name: str, formula: Formula) -> Oracle:
+    functions = [_everywhere(f) for f in (formula.value, formula.first, formula.second)]
+    parameters = {k: _everywhere(f) for k, f in formula.parameters.items()}
+    return Oracle(name, *functions, parameters, formula.kinks)
+
+
+ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH).items()}

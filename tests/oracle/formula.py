@@ -1,0 +1,25 @@
+"""One activation in float64: closed forms for finite arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+def zero(x, **params):
+    return np.zeros_like(x)
+
+
+def smooth(**params) -> tuple[float, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Formula:
+    value: Callable
+    first: Callable
+    second: Callable = zero
+    parameters: Mapping[str, Callable] = field(default_factory=dict)
+    kinks: Callable = smooth

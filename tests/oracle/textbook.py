@@ -1,0 +1,211 @@
+"""Every activation from its definition, on mpmath jets; branches carry the conventions at kinks."""
+
+from __future__ import annotations
+
+import inspect
+
+from mpmath import mp, mpf
+
+from .jets import Jet, erf, exp, expm1, lift, normal_cdf, sigmoid, softplus, sqrt, tanh
+
+DIGITS = 60
+
+
+def identity(x):
+    return x
+
+
+def relu(x, negative_slope=0, max_value=None, threshold=0):
+    u = x if x > threshold else negative_slope * (x - threshold)
+    return u if max_value is None or u < max_value else max_value
+
+
+def relu6(x):
+    return clip(x, 0, 6)
+
+
+def leaky_relu(x, negative_slope=0.01):
+    return x if x > 0 else negative_slope * x
+
+
+def elu(x, alpha=1):
+    return x if x > 0 else alpha * expm1(x)
+
+
+def celu(x, alpha=1):
+    return x if x > 0 else alpha * expm1(x / alpha)
+
+
+def selu(x):
+    scale, alpha = lift("1.0507009873554804934193349852946"), lift("1.6732632423543772848170429916717")
+    return scale * (x if x > 0 else alpha * expm1(x))
+
+
+def gelu(x, approximate=True):
+    if not approximate:
+        return x * normal_cdf(x)
+    inner = mp.sqrt(2 / mp.pi) * (x + lift("0.044715") * x * x * x)
+    return x * sigmoid(2 * inner)  # = x/2 (1 + tanh(inner)), without the cancellation
+
+
+def quick_gelu(x):
+    return x * sigmoid(lift("1.702") * x)
+
+
+def gelu_clipped(x, min_val=-10, max_val=10):
+    return clip(gelu(x, approximate=False), min_val, max_val)
+
+
+def silu(x):
+    return x * sigmoid(x)
+
+
+def mish(x):
+    return x * tanh(softplus(x))
+
+
+def soft_plus(x, beta=1):
+    u = beta * x  # for u > 0 the x is taken out: it does not depend on beta
+    return softplus(u) / beta if u < 0 else x + softplus(-u) / beta
+
+
+def log_sigmoid(x):
+    return -softplus(-x)
+
+
+def soft_sign(x):
+    return x / (1 + abs(x))
+
+
+def hard_sigmoid(x):
+    return clip(x + 3, 0, 6) / 6
+
+
+def hard_silu(x):
+    if x >= 3:
+        return x
+    return x * (x + 3) / 6 if x > -3 else lift(0)
+
+
+def hard_mish(x):
+    if x >= 0:
+        return x
+    return x * (x + 2) / 2 if x > -2 else lift(0)
+
+
+def squareplus(x, b=4):
+    """(x + r)/2 with r = sqrt(x^2 + b), in the form that is exact for b = 0."""
+    r = sqrt(x * x + b)
+    if r <= 0:  # x = b = 0, where the slope is the mean of both sides
+        return x / 2
+    return b / (2 * (r - x)) if x < 0 else x + b / (2 * (r + x))
+
+
+def sparse_plus(x):
+    if x >= 1:
+        return x
+    return (x + 1) * (x + 1) / 4 if x > -1 else lift(0)
+
+
+def sparse_sigmoid(x):
+    return clip((x + 1) / 2, 0, 1)
+
+
+def hard_shrink(x, threshold=0.5):
+    return x if abs(x) > threshold else lift(0)
+
+
+def soft_shrink(x, threshold=0.5):
+    if x > threshold:
+        return x - threshold
+    return x + threshold if x < -threshold else lift(0)
+
+
+def tanh_shrink(x):
+    return x - tanh(x)
+
+
+def threshold(x, threshold, value):
+    return x if x > threshold else value
+
+
+def thresholded_relu(x, theta=1):
+    return x if x > theta else lift(0)
+
+
+def fat_relu(x, threshold=0.01):
+    return x if x > threshold else lift(0)
+
+
+def relu_squared(x):
+    return x * x if x > 0 else lift(0)
+
+
+def laplace(x, mu=0.707107, sigma=0.282095):
+    return normal_cdf((x - mu) / sigma)  # = (1 + erf((x - mu) / (sigma sqrt 2))) / 2
+
+
+def clip(x, min_val=0, max_val=6):
+    if x >= max_val:
+        return lift(max_val)
+    return x if x > min_val else lift(min_val)
+
+
+def hard_tanh(x, min_val=-1, max_val=1):
+    return clip(x, min_val, max_val)
+
+
+def softcap(x, cap):
+    return cap * tanh(x / cap)
+
+
+def lisht(x):
+    return x * tanh(x)
+
+
+def telu(x):
+    return x * tanh(exp(x))
+
+
+def serf(x):
+    return x * erf(softplus(x))
+
+
+def sqrt_softplus(x):
+    return sqrt(softplus(x))
+
+
+def bent_identity(x):
+    return (sqrt(x * x + 1) - 1) / 2 + x
+
+
+FUNCTIONS = {f.__name__: f for f in (
+    identity, relu, relu6, leaky_relu, elu, celu, selu, gelu, quick_gelu, gelu_clipped, silu, mish,
+    log_sigmoid, soft_sign, hard_sigmoid, hard_silu, hard_tanh, hard_mish, squareplus, sparse_plus,
+    sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu, relu_squared, laplace,
+    clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
+)} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
+
+
+def _digits(numbers) -> int:
+    """DIGITS beyond what is lost where a definition cancels by the square of an argument."""
+    lost = max((abs(mp.mag(v)) for v in numbers if v), default=0)
+    return int(DIGITS + 2 * lost / 3.3) + 2
+
+
+def exact(name: str, x, order: int = 0, wrt: str | None = None, **params) -> mpf:
+    """Derivative of `order` in x at finite x, or the first derivative in the parameter `wrt`."""
+    defaults = {
+        k: p.default for k, p in list(inspect.signature(FUNCTIONS[name]).parameters.items())[1:]
+        if p.default is not p.empty
+    }  # fmt: skip
+    params = defaults | params
+    if wrt is not None and (order or params.get(wrt) is None):
+        raise ValueError(f"no derivative of order {order} of {name} in {wrt}")
+    fixed = {k: v for k, v in params.items() if v is None or isinstance(v, bool)}
+    numbers = {k: mpf(v) for k, v in params.items() if k not in fixed}
+    x = mpf(x)
+    with mp.workdps(max(mp.dps, _digits([x, *numbers.values()]))):
+        seeded = {k: Jet(v, mpf(int(k == wrt))) for k, v in numbers.items()}
+        result = lift(FUNCTIONS[name](Jet(x, mpf(int(wrt is None))), **seeded, **fixed))
+    return result.first if wrt is not None else (result.value, result.first, result.second)[order]
