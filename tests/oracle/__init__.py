@@ -1,8 +1,8 @@
 """What every activation is, independently of the library: float64 closed forms and 60-digit definitions.
 
-    ORACLE["silu"].value(x)                          float64 array -> float64 array, to 1e-14 relative
-    ORACLE["softplus"].parameters["beta"](x, beta=2) derivative in a parameter
-    ORACLE["gelu"].exact(0.1, order=2)               mpmath, for float64 under test
+ORACLE["silu"].value(x)                           float64 array -> float64 array, to 1e-14 relative
+ORACLE["softplus"].parameters["beta"](x, beta=2)  derivative in a parameter
+ORACLE["gelu"].exact(0.1, order=2)                mpmath, for float64 under test
 """
 
 from __future__ import annotations
