@@ -189,10 +189,8 @@ def measure(
     x = points.astype(np.float64)
     actual = np.asarray(function(points))
     derivative = functools.partial(oracle.derivative(order, wrt), **params)
-    if dtype == np.float64:
-        exact = _pair([oracle.exact(float(number), order, wrt, **params) for number in x])
-    else:
-        exact = _pair(derivative(x))
+    definition = functools.partial(oracle.exact, order=order, wrt=wrt, **params)
+    exact = _pair([definition(float(v)) for v in x] if dtype == np.float64 else derivative(x))
     roots = oracle.roots(order, wrt, **params) if dtype.itemsize >= 4 else ()
     near = near_root(x, roots)
     error = np.where(near, 0.0, errors(actual, exact, dtype, flush))
