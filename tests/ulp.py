@@ -163,8 +163,7 @@ class Report:
         )
         if self.near_count:
             line += (
-                f"; beside roots {self.near_worst:.3g} eps max|f| at x={self.near_at!r},"
-                f" {self.near_count} points"
+                f"; beside roots {self.near_worst:.3g} eps max|f| at x={self.near_at!r}, {self.near_count} points"
             )
         return line
 

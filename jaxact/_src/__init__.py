@@ -1,0 +1,1 @@
+"""Private: the record, the elementary layer, the engine and the selection."""

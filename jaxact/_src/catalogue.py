@@ -1,0 +1,56 @@
+"""The names of activations: one table, filled by the definitions themselves."""
+
+import difflib
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+_by_name: dict[str, Any] = {}  # folded name or alias -> activation
+_activations: dict[str, Any] = {}  # canonical name -> activation, in the order of definition
+
+
+def fold(name: str) -> str:
+    """A name as it is looked up: case, ``_``, ``-`` and spaces do not count."""
+    return name.lower().translate({ord(c): None for c in "_- "})
+
+
+def add(activation: Any, names: Iterable[str]) -> None:
+    """Enter an activation; an existing name is replaced, with a warning (cells of a notebook are run again)."""
+    canonical, *aliases = names
+    for name in (canonical, *aliases):
+        previous = _by_name.get(fold(name))
+        if previous is not None:
+            warnings.warn(f"activation {name!r} replaces {previous!r}", stacklevel=4)
+            _activations.pop(previous.__name__, None)
+        _by_name[fold(name)] = activation
+    _activations[canonical] = activation
+
+
+def activations() -> dict[str, Any]:
+    """Every activation by its canonical name."""
+    return dict(_activations)
+
+
+def find(name: str) -> Any:
+    """The activation of a name or alias.
+
+    Raises:
+      ValueError: No activation has it; the message suggests the nearest.
+    """
+    try:
+        return _by_name[fold(name)]
+    except KeyError:
+        raise ValueError(unknown(name, [n for a in _activations.values() for n in names_of(a)])) from None
+
+
+def names_of(activation: Any) -> tuple[str, ...]:
+    facts = activation.definition.facts
+    return (facts.name, *facts.aliases)
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """The message for a name that nobody has, with the nearest of the known ones."""
+    by_folded = {fold(k): k for k in known}
+    near = [by_folded[f] for f in difflib.get_close_matches(fold(name), by_folded, n=3, cutoff=0.5)]
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; jaxact.names() lists all"
+    return f"unknown activation {name!r}{hint}"

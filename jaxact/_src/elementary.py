@@ -1,0 +1,338 @@
+"""The elementary layer: the functions that definitions are made of, in profiles.
+
+A definition is handed an ``el`` and writes ``el.exp(x)``; the lowering chose the profile:
+
+=================  ===========================================================================================
+``CPU``            float32. Own polynomials and exponent-field arithmetic: XLA's CPU exp is an opaque call that
+                   costs twice a copy and flushes subnormals; ours costs 1.24 copies and fuses.
+``CPU_16``         float32 arithmetic for 16-bit results: relative error <= 1e-5, no split exponents.
+``GPU``, ``GPU_16``  the same with the backend's exp2 (one MUFU instruction) in place of the polynomial.
+``PORTABLE``       float32 with the backend's exp, for any other platform, and what `jaxact.reference` runs.
+``DOUBLE``         float64.
+=================  ===========================================================================================
+
+Only operations that Mosaic GPU lowers are used outside ``DOUBLE``: arithmetic, compare and select, abs, bitcast,
+shift, exp, exp2, sqrt. Arguments must lie in the stated domains (callers clamp with `Elementary.lower` and
+`Elementary.upper`); NaN in gives NaN out. Coefficients come from ``docs/coefficients``.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxact._src import coefficients as c
+
+Array = jax.Array
+LOG2E = math.log2(math.e)
+# ln 2 in two parts: k * LN2_HI is exact for the k that occur (10 significant bits).
+LN2_HI, LN2_LO = 0.693359375, -2.12194440e-4
+LN2 = math.log(2.0)
+
+
+def horner(coefficients: Sequence[float], x: Array) -> Array:
+    """Polynomial with coefficients in increasing order."""
+    value = x * coefficients[-1] + coefficients[-2]
+    for coefficient in coefficients[-3::-1]:
+        value = value * x + coefficient
+    return value
+
+
+def head(x: Array, bits: int) -> Array:
+    """float32 `x` truncated to its leading `bits` significand bits; ``x - head(x, bits)`` is exact."""
+    return _float(_bits(x) & np.int32(-(1 << (24 - bits))))
+
+
+def _bits(x: Array) -> Array:
+    return lax.bitcast_convert_type(x, jnp.int32)
+
+
+def _float(x: Array) -> Array:
+    return lax.bitcast_convert_type(x, jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Elementary:
+    """The layer in one profile; definitions receive an instance as ``el``.
+
+    Attributes:
+      dtype: What it computes in; every function refuses another dtype.
+      native: The backend's exp rather than the polynomial.
+      lite: Relative error 1e-5 is enough (16-bit results).
+    """
+
+    dtype: Any
+    native: bool = False
+    lite: bool = False
+
+    # -- range ------------------------------------------------------------------------------------------------
+
+    @property
+    def double(self) -> bool:
+        return self.dtype == jnp.float64
+
+    @property
+    def tail(self) -> bool:
+        """Whether exponents are split into head and tail: worth it only for full float32."""
+        return not self.lite and not self.double
+
+    @property
+    def shift(self) -> int:
+        """The power of two by which tails are scaled so that subnormal exponentials keep their digits."""
+        return 64 if self.double else 32
+
+    @property
+    def saturation(self) -> float:
+        """From here on 1 + exp(-x) rounds to 1."""
+        return 40.0 if self.double else 20.0
+
+    @property
+    def underflow(self) -> float:
+        """Below minus this, x * exp(x) is zero in this dtype, and 2**shift * exp(x) is still normal."""
+        return 750.0 if self.double else 106.0
+
+    @property
+    def exp_limit(self) -> float:
+        """exp(-limit) is the smallest that `exp` returns, exp(+limit) is finite."""
+        return 708.0 if self.double else 88.0
+
+    def _check(self, *values: Array) -> None:
+        for v in values:
+            if v.dtype != self.dtype:
+                raise TypeError(f"this elementary layer computes in {np.dtype(self.dtype)}, got {v.dtype}")
+
+    def constant(self, value: float) -> Array:
+        """A float array constant of this profile's dtype."""
+        return jnp.asarray(value, self.dtype)
+
+    # One select each, where jnp.minimum would cost a second for NaN.
+
+    def upper(self, x: Array, limit: Any) -> Array:
+        """min(x, limit), NaN stays NaN."""
+        return jnp.where(x > limit, jnp.asarray(limit, x.dtype), x)
+
+    def lower(self, x: Array, limit: Any) -> Array:
+        """max(x, limit), NaN stays NaN."""
+        return jnp.where(x < limit, jnp.asarray(limit, x.dtype), x)
+
+    # -- exponentials -----------------------------------------------------------------------------------------
+
+    def exp(self, x: Array, tail: Array | None = None, shift: int = 0) -> Array:
+        """2**shift * exp(x + tail), `tail` a small correction.
+
+        Domain: ``|log2(e) * x + shift| <= 127`` (float32); the result is exactly 0 at -127.
+        Error: polynomial 1.1 ULP, lite 3e-6 relative.
+        """
+        self._check(x)
+        if self.native:
+            return self._native_exp(x, tail, shift)
+        scale, k = _round_exponent((x if tail is None else x + tail) * LOG2E, shift)
+        r = x - k * LN2 if self.lite else (x - k * LN2_HI) - k * LN2_LO
+        r = r if tail is None else r + tail
+        return scale * (1.0 + r * horner(c.EXP_LITE if self.lite else c.EXP, r))
+
+    def _native_exp(self, x: Array, tail: Array | None, shift: int) -> Array:
+        w = x if tail is None else x + tail
+        if self.lite:  # scale and shift inside the exponent: no subnormal intermediate, one instruction
+            return jnp.exp2(w * LOG2E + float(shift)) if shift else jnp.exp2(w * LOG2E)
+        if tail is not None:  # exp(x + tail) = exp(x) + tail * exp(x), the sum would round the tail away
+            e = self._native_exp(x, None, shift)
+            return e + e * tail
+        if not shift:
+            return jnp.exp(w)
+        # Where exp(w) is subnormal the shift goes inside; elsewhere outside, where it is exact.
+        inside = float(np.float32(shift * LN2)) if not self.double else float(np.round(shift * LN2, 6))
+        rest = math.exp(shift * LN2 - inside)
+        deep = w < -0.7 * self.exp_limit
+        e = jnp.exp(jnp.where(deep, w + inside, w))
+        return e * jnp.where(deep, jnp.asarray(rest, w.dtype), jnp.asarray(2.0**shift, w.dtype))
+
+    def exp2(self, x: Array, tail: Array | None = None, shift: int = 0) -> Array:
+        """2**(shift + x + tail), `tail` the rest of an exponent known to more than one word."""
+        self._check(x)
+        if self.double or (self.native and not self.lite):
+            hi, lo = self.product(x, LN2)
+            rest = lo if tail is None else lo + tail * LN2
+            return self.exp(hi, rest, shift)
+        if self.native:
+            w = x if tail is None else x + tail
+            return jnp.exp2(w + float(shift)) if shift else jnp.exp2(w)
+        scale, k = _round_exponent(x if tail is None else x + tail, shift)
+        r = x - k
+        r = r if tail is None else r + tail
+        return scale * (1.0 + r * horner(c.EXP2_LITE if self.lite else c.EXP2, r))
+
+    def exp_expm1(self, x: Array, shift: int = 0) -> tuple[Array, Array]:
+        """(2**shift * exp(x), exp(x) - 1) on ``[-exp_limit, exp_limit]``; expm1 within 1 ULP through 0."""
+        self._check(x)
+        if self.double:
+            return self.exp(x, None, shift), jnp.expm1(x)
+        if self.native:
+            e = self.exp(x)
+            near = x + (x * x) * horner(c.EXPM1, x)
+            scaled = self.exp(x, None, shift) if shift else e
+            return scaled, jnp.where(jnp.abs(x) < 0.346, near, e - 1.0)
+        s, k = _round_exponent(x * LOG2E, shift)
+        r = (x - k * LN2_HI) - k * LN2_LO
+        q = r + (r * r) * horner(c.EXPM1, r)
+        if not shift:
+            return s * (1.0 + q), s * q + (s - 1.0)
+        back = 2.0**-shift
+        return s * (1.0 + q), back * (s * q) + (back * s - 1.0)
+
+    def expm1(self, x: Array) -> Array:
+        return self.exp_expm1(x)[1]
+
+    def log1p01(self, x: Array) -> Array:
+        """log(1 + x) for 0 <= x <= 1; 1.7 ULP."""
+        return x * self.log1p01_ratio(x)
+
+    def log1p01_ratio(self, x: Array) -> Array:
+        """log(1 + x) / x for 0 <= x <= 1, 1 at 0."""
+        self._check(x)
+        if self.double:
+            safe = jnp.where(x == 0.0, 1.0, x)
+            return jnp.where(x == 0.0, 1.0, jnp.log1p(safe) / safe)
+        return horner(c.LOG1P_LITE if self.lite else c.LOG1P, x)
+
+    # -- two-word arithmetic ----------------------------------------------------------------------------------
+
+    def product(self, x: Array, factor: Any) -> tuple[Array, Array]:
+        """x * factor as an unevaluated sum of two words; `factor` is a number or an array.
+
+        A number is taken to its full float64 value, so a parameter such as 0.1 loses nothing.
+        """
+        if not self.tail:
+            return x * factor, jnp.zeros_like(x)
+        factor_hi, factor_lo = self.split(factor)
+        x_hi = head(x, 12)
+        hi = x_hi * factor_hi
+        return hi, (x - x_hi) * factor_hi + x * factor_lo
+
+    def split(self, factor: Any) -> tuple[Any, Any]:
+        """A number or array as a 12-bit head, whose products with 12-bit heads are exact, and the rest."""
+        if isinstance(factor, float | int):
+            bits = np.float32(factor).view(np.int32) & np.int32(-(1 << 12))
+            factor_head = float(bits.view(np.float32))
+            return factor_head, factor - factor_head
+        factor_head = head(factor, 12)
+        return factor_head, factor - factor_head
+
+    # -- the logistic family, e = exp(x) or exp(-|x|), E = 2**shift * e ---------------------------------------
+
+    def decay(self, x: Array, shift: int = 0) -> Array:
+        """2**shift * exp(-|x|)."""
+        limit = self.underflow if shift else self.exp_limit
+        return self.exp(-self.upper(jnp.abs(x), limit), None, shift)
+
+    def sigmoid(self, x: Array) -> Array:
+        """1 / (1 + exp(-x)), accurate in its left tail."""
+        e = self.exp(self.lower(self.upper(x, self.saturation), -self.exp_limit))
+        return e / (1.0 + e)
+
+    def sigmoid_slope(self, x: Array) -> Array:
+        """sigmoid'(x) = e / (1 + e)**2."""
+        e = self.decay(x)
+        d = 1.0 + e
+        return e / (d * d)
+
+    def sigmoid_curvature(self, x: Array) -> Array:
+        """sigmoid''(x) = -sign(x) e (1 - e) / (1 + e)**3."""
+        e, t = self.exp_expm1(-self.upper(jnp.abs(x), self.exp_limit))
+        d = 2.0 + t
+        v = (e * t) / (d * d * d)
+        return jnp.where(x < 0.0, -v, v)
+
+    def softplus(self, x: Array) -> Array:
+        """log(1 + exp(x))."""
+        return jnp.maximum(x, 0.0) + self.log1p01(self.decay(x))
+
+    # x * sigmoid(z) in three orders. E is scaled so that the product with x is rounded once, at the very end;
+    # `az` is x * z'(x).
+
+    def gate(self, x: Array, E: Array, top: float) -> Array:
+        """x * e / (1 + e); from `top` on the result is x."""
+        return jnp.where(x > top, x, (x * E) / (2.0**self.shift + E))
+
+    def gate_slope(self, E: Array, az: Array, az_low: Array | None = None) -> Array:
+        """e (1 + az + e) / (1 + e)**2; (1 + az) + e keeps the digits of its root."""
+        half = 2.0 ** (self.shift // 2)
+        d = half + E / half
+        inner = (1.0 + az) if az_low is None else ((1.0 + az) + az_low)
+        return (E * (inner + E * 2.0**-self.shift)) / (d * d)
+
+    def gate_curvature(self, E: Array, constant: Array | float, square: Array) -> Array:
+        """e ((constant - square) + e (constant + square)) / (1 + e)**3, E = 2**shift exp(-a)."""
+        e = E * 2.0**-self.shift
+        d = 1.0 + e
+        return ((E * ((constant - square) + e * (constant + square))) / (d * d * d)) * 2.0**-self.shift
+
+    # -- the normal distribution ------------------------------------------------------------------------------
+
+    @property
+    def gauss_limit(self) -> float:
+        """From here on exp(-a*a/2) * a is zero."""
+        return 39.0 if self.double else 14.4
+
+    def gauss(self, a: Array, shift: int = 0, extra: Array | None = None) -> Array:
+        """2**shift * exp(-a*a/2 + extra) with a*a split into exact head and tail, a >= 0."""
+        if self.double:
+            a_hi = jnp.round(a * 2.0**20) * 2.0**-20
+            low = (a - a_hi) * (a + a_hi) * -0.5
+            return self.exp((a_hi * a_hi) * -0.5, low if extra is None else low + extra, shift)
+        if not self.tail:
+            return self.exp((a * a) * -0.5, extra, shift)
+        a_hi = head(a, 12)
+        low = (a - a_hi) * (a + a_hi) * -0.5
+        return self.exp((a_hi * a_hi) * -0.5, low if extra is None else low + extra, shift)
+
+    def times_mills(self, w: Array, a: Array) -> Array:
+        """w * exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit, with one division."""
+        self._check(w, a)
+        if self.lite:
+            r = 1.0 / (a + c.MILLS_LITE_K)
+            return (w * r) * horner(c.MILLS_LITE, a * r)
+        k, coefficients = (c.MILLS_DOUBLE_K, c.MILLS_DOUBLE) if self.double else (c.MILLS_K, c.MILLS)
+        r = 1.0 / (a + k)
+        return (w * r) * horner(coefficients, 2.0 * (a * r) - 1.0)
+
+    def gelu_slope_core(self, a: Array) -> Array:
+        """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""
+        self._check(a)
+        hi, lo = c.GELU_SLOPE_ROOT
+        if self.lite:
+            return (hi - a) * horner(c.GELU_SLOPE_LITE, a / (a + c.GELU_SLOPE_LITE_K))
+        if self.double:
+            return self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
+        return ((hi - a) + lo) * horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+
+
+def _round_exponent(w: Array, shift: int) -> tuple[Array, Array]:
+    """2**(k + shift) and k, the integer nearest to w; 0 for k + shift = -127, inf for 128, outside it is garbage.
+
+    The customary k = (w + magic) - magic is folded to w by XLA's CPU backend of jaxlib 0.10, hence the rounding;
+    adding the magic number to k leaves k + 127 + shift in the low bits, cheaper than a conversion.
+    """
+    k = lax.round(w, lax.RoundingMethod.TO_NEAREST_EVEN)
+    return _float(_bits(k + (1.5 * 2.0**23 + 127 + shift)) << 23), k
+
+
+CPU = Elementary(jnp.float32)
+CPU_16 = Elementary(jnp.float32, lite=True)
+GPU = Elementary(jnp.float32, native=True)
+GPU_16 = Elementary(jnp.float32, native=True, lite=True)
+PORTABLE = Elementary(jnp.float32, native=True)
+DOUBLE = Elementary(jnp.float64, native=True)
+
+
+def profile(platform: str | None, dtype: Any) -> Elementary:
+    """The profile for an input dtype on a platform; None is the portable one."""
+    if dtype == jnp.float64:
+        return DOUBLE
+    full, lite = {"cpu": (CPU, CPU_16), "cuda": (GPU, GPU_16)}.get(platform or "", (PORTABLE, PORTABLE))
+    return full if dtype == jnp.float32 else lite

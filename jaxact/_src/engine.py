@@ -1,0 +1,253 @@
+"""Two primitives for every activation, so that one saved array serves every order of derivative.
+
+``activation``  ``y = op(x, *parameters)``. Its JVP is the other one.
+``linear``      ``t -> op'(x)·t``, the linearised operation. It saves x (or y), evaluates the derivative only when
+                it runs, transposes to itself, and its own JVP raises the order of `op`.
+
+What is decided when: the operation, its parameters and the requested implementation are part of the trace; the
+platform, and with it the profile of the elementary layer and the kernel, is known when lowered.
+
+Nothing public gives all of one residual, forward and reverse mode of any order, vmap, and an opaque kernel in the
+backward: `jax.custom_jvp` saves f'(x) and evaluates it in the forward, `jax.custom_vjp` has no forward mode.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.experimental import jet
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from jaxact._src import elementary
+from jaxact._src.operation import Operation
+from jaxact._src.select import select
+
+Array = jax.Array
+Mask = tuple[bool, ...]
+
+activation_p = Primitive("activation")
+linear_p = Primitive("activation_linear")
+linear_p.multiple_results = True
+
+
+# -- evaluation: what the primitives mean, on one platform ----------------------------------------------------
+
+
+def _evaluate_activation(platform: str | None, *operands: Array, op: Operation) -> Array:
+    el = elementary.profile(platform, operands[0].dtype)
+    return op.evaluate(el, *operands)
+
+
+def _evaluate_linear(
+    platform: str | None, *operands: Array, op: Operation, mask: Mask, transpose: bool
+) -> tuple[Array, ...]:
+    residuals, rest = operands[: len(mask)], operands[len(mask) :]
+    el = elementary.profile(platform, residuals[0].dtype)
+    if not transpose:
+        tangents = iter(rest)
+        return (op.linear(el, residuals, [next(tangents) if m else None for m in mask]),)
+    if platform == "cuda" and len(residuals) == 1:
+        # Inside one jit XLA would keep the intermediates of the forward pass instead of this one residual (CSE).
+        residuals = lax.optimization_barrier(residuals)
+    return op.transpose(el, residuals, rest[0], mask)
+
+
+_EVALUATE = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
+
+
+@functools.lru_cache(maxsize=4096)
+def _jitted(primitive: Primitive, parameters: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    return jax.jit(functools.partial(primitive.bind, **dict(parameters)))
+
+
+def _implementation(primitive: Primitive, *operands: Array, **parameters: Any) -> Any:
+    if jax.config.jax_disable_jit:  # there jit would come back here
+        return _EVALUATE[primitive](jax.default_backend(), *map(jnp.asarray, operands), **parameters)
+    return _jitted(primitive, tuple(parameters.items()))(*operands)
+
+
+# -- abstract values ------------------------------------------------------------------------------------------
+
+
+def _activation_aval(x: Any, *parameters: Any, op: Operation) -> Any:
+    return x
+
+
+def _linear_avals(*operands: Any, op: Operation, mask: Mask, transpose: bool) -> list[Any]:
+    return [a for a, m in zip(operands, mask) if m] if transpose else [operands[0]]
+
+
+# -- differentiation ------------------------------------------------------------------------------------------
+
+
+def _is_zero(tangent: Any) -> bool:
+    return type(tangent) is ad.Zero
+
+
+def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+    y = activation_p.bind(*operands, op=op)
+    mask = tuple(not _is_zero(t) for t in tangents)
+    if not any(mask):
+        return y, ad.Zero.from_primal_value(y)
+    op.check_differentiable()
+    residuals = (y,) if op.saves_output else operands
+    (tangent,) = linear_p.bind(
+        *residuals, *(t for t in tangents if not _is_zero(t)), op=op, mask=mask, transpose=False
+    )
+    return y, tangent
+
+
+def _linear_jvp(
+    operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation, mask: Mask, transpose: bool
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    n = len(mask)
+    parameters = {"op": op, "mask": mask, "transpose": transpose}
+    outputs = linear_p.bind(*operands, **parameters)
+    terms: list[Sequence[Any]] = []
+    if not all(map(_is_zero, tangents[n:])):
+        terms.append(linear_p.bind(*operands[:n], *map(ad.instantiate_zeros, tangents[n:]), **parameters))
+    moving = tuple(not _is_zero(t) for t in tangents[:n])
+    if any(moving):
+        terms.append(
+            _curvature_terms(operands, [t for t in tangents[:n] if not _is_zero(t)], moving, **parameters)
+        )
+    if not terms:
+        return outputs, [ad.Zero.from_primal_value(o) for o in outputs]
+    return outputs, [functools.reduce(jnp.add, column) for column in zip(*terms)]
+
+
+def _curvature_terms(
+    operands: Sequence[Any],
+    velocities: Sequence[Any],
+    moving: Mask,
+    *,
+    op: Operation,
+    mask: Mask,
+    transpose: bool,
+) -> list[Any]:
+    """How the linear map changes as its residuals move: sum over i, j of op_ij(x)·velocity_j·t_i."""
+    n = len(mask)
+    residuals, rest = operands[:n], list(operands[n:])
+    columns = []
+    for i in (i for i, m in enumerate(mask) if m):
+        (moved,) = linear_p.bind(*residuals, *velocities, op=op.differentiate(i), mask=moving, transpose=False)
+        if transpose:
+            columns.append(op.unbroadcast(moved * rest[0], residuals[i]))
+        else:
+            columns.append(moved * rest.pop(0))
+    return columns if transpose else [functools.reduce(jnp.add, columns)]
+
+
+def _linear_transpose(
+    cotangents: Sequence[Any], *operands: Any, op: Operation, mask: Mask, transpose: bool
+) -> list[Any]:
+    n = len(mask)
+    if all(map(_is_zero, cotangents)):
+        return [None] * n + [ad.Zero(t.aval) for t in operands[n:]]
+    flipped = linear_p.bind(
+        *operands[:n], *map(ad.instantiate_zeros, cotangents), op=op, mask=mask, transpose=not transpose
+    )
+    return [None] * n + list(flipped)
+
+
+# -- batching: operands broadcast against x from the right, so a batch dimension goes to the front ---------------
+
+
+def _to_front(value: Any, dim: int | None, size: int, rank: int) -> Any:
+    """`value` with its batch dimension first and ones up to `rank` (without the batch dimension)."""
+    value = jnp.broadcast_to(value, (size, *value.shape)) if dim is None else jnp.moveaxis(value, dim, 0)
+    return value.reshape((size,) + (1,) * (rank + 1 - value.ndim) + value.shape[1:])
+
+
+def _batch(
+    primitive: Primitive, operands: Sequence[Any], dims: Sequence[int | None], **parameters: Any
+) -> tuple[Any, Any]:
+    size = next(v.shape[d] for v, d in zip(operands, dims) if d is not None)
+    rank = max(v.ndim - (d is not None) for v, d in zip(operands, dims))
+    fronted = [_to_front(v, d, size, rank) for v, d in zip(operands, dims)]
+    out = primitive.bind(*fronted, **parameters)
+    if not primitive.multiple_results:
+        return out, 0
+    if not parameters["transpose"]:
+        return out, [0] * len(out)
+    # a cotangent has its operand's own shape again: drop the ones that aligned it
+    mask = parameters["mask"]
+    shapes = [
+        v.shape if d is None else v.shape[:d] + v.shape[d + 1 :] for v, d, m in zip(operands, dims, mask) if m
+    ]
+    return [o.reshape((size, *s)) for o, s in zip(out, shapes)], [0] * len(out)
+
+
+# -- Taylor mode ----------------------------------------------------------------------------------------------
+
+
+def _activation_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, op: Operation) -> tuple[Any, Any]:
+    """Coefficients of y from those of its operands: y' = sum of op_i(u)·u_i', order by order."""
+    order = len(series[0])
+    y = activation_p.bind(*primals, op=op)
+    if not order:
+        return y, []
+    inputs = [(primal, *terms) for primal, terms in zip(primals, series)]
+    lower = [terms[: order - 1] for terms in series]
+    slopes = []
+    for i in range(len(primals)):
+        slope, terms = jet.jet(
+            functools.partial(activation_p.bind, op=op.differentiate(i, of_input=True)),
+            primals,
+            lower,
+            factorial_scaled=False,
+        )
+        slopes.append((slope, *terms))
+    outputs = []
+    for k in range(1, order + 1):
+        terms = [j * c[k - j] * u[j] for c, u in zip(slopes, inputs) for j in range(1, k + 1)]
+        outputs.append(functools.reduce(jnp.add, terms) / k)
+    return y, outputs
+
+
+def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **parameters: Any) -> tuple[Any, Any]:
+    """The linear map as a product of a derivative and its argument, each with a rule of its own."""
+
+    def product(*operands: Any) -> Any:
+        op, mask, transpose = parameters["op"], parameters["mask"], parameters["transpose"]
+        residuals, rest = operands[: len(mask)], list(operands[len(mask) :])
+        slopes = [activation_p.bind(*residuals, op=op.differentiate(i)) for i, m in enumerate(mask) if m]
+        if transpose:
+            kept = [r for r, m in zip(residuals, mask) if m]
+            return [op.unbroadcast(s * rest[0], r) for s, r in zip(slopes, kept)]
+        return [functools.reduce(jnp.add, [s * t for s, t in zip(slopes, rest)])]
+
+    return jet.jet(product, primals, series, factorial_scaled=False)
+
+
+# -- lowering -------------------------------------------------------------------------------------------------
+
+
+def _lowering(primitive: Primitive, platform: str | None) -> Callable[..., Any]:
+    def rule(ctx: Any, *operands: Any, **parameters: Any) -> Any:
+        op = parameters["op"]
+        choice = select(op.name, op.request, platform)
+        run = choice.kernel or functools.partial(_EVALUATE[primitive], platform, **parameters)
+        return mlir.lower_fun(run, multiple_results=primitive.multiple_results)(ctx, *operands)
+
+    return rule
+
+
+def _register(primitive: Primitive, avals: Any, jvp: Any, jet_rule: Any) -> None:
+    primitive.def_impl(functools.partial(_implementation, primitive))
+    primitive.def_abstract_eval(avals)
+    ad.primitive_jvps[primitive] = jvp
+    batching.primitive_batchers[primitive] = functools.partial(_batch, primitive)
+    jet.jet_rules[primitive] = jet_rule
+    mlir.register_lowering(primitive, _lowering(primitive, None))
+    for platform in ("cpu", "cuda"):
+        mlir.register_lowering(primitive, _lowering(primitive, platform), platform=platform)
+
+
+_register(activation_p, _activation_aval, _activation_jvp, _activation_jet)
+_register(linear_p, _linear_avals, _linear_jvp, _linear_jet)
+ad.primitive_transposes[linear_p] = _linear_transpose

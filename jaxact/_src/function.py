@@ -1,0 +1,393 @@
+"""The public functions: thin Python that checks, promotes and hands over to the engine."""
+
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxact._src import catalogue, elementary, engine, inline
+from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Parameter, is_array
+from jaxact._src.operation import ElementwiseOperation, Residual
+from jaxact._src.select import IMPLEMENTATIONS, Implementation, check_implementation, requested
+
+Array = jax.Array
+B = TypeVar("B", bound=Body)
+RESIDUALS = ("input", "output")
+RESERVED = ("implementation", "residual", "inplace")
+
+
+class Elementwise:
+    """An elementwise activation: call it, or hang derivatives on it with its decorators.
+
+    Instances are made by `elementwise`. They are compared by identity and pickle by their import path.
+    """
+
+    def __init__(self, definition: ElementwiseDefinition):
+        clash = [name for name in definition.parameters if name in RESERVED]
+        if clash:
+            raise TypeError(f"{definition.name}: {clash[0]!r} is an argument of every activation, rename yours")
+        self.definition = definition
+        self.__name__ = self.__qualname__ = definition.name
+        self.__module__ = definition.facts.module
+        self.__signature__ = _signature(definition.parameters)
+        self.__doc__ = _document(definition)
+
+    def __call__(
+        self,
+        x: Any,
+        *parameters: Any,
+        implementation: Implementation | None = None,
+        residual: Residual | None = None,
+        inplace: bool = False,
+        **named: Any,
+    ) -> Array:
+        request = requested() if implementation is None else implementation
+        positional, keywords = parameters, tuple(named.items())
+        try:  # numbers are looked up with one hash; arrays have none
+            call = _prepared(self.definition, positional, keywords, request, residual, inplace)
+            arrays: tuple[Array, ...] = ()
+        except _ArrayParametersError:
+            call, arrays = _prepare(self.definition, positional, named, request, residual, inplace)
+        if inplace and isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer):
+            return call.donating(x, *arrays)
+        return call.plain(x, *arrays)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    def __repr__(self) -> str:
+        return f"<activation {self.__module__}.{self.__qualname__}{self.__signature__}>"
+
+    # -- what definitions hang on it --------------------------------------------------------------------------
+
+    @overload
+    def derivative(self, body: B, /) -> B: ...
+
+    @overload
+    def derivative(self, body: str, /) -> Callable[[B], B]: ...
+
+    def derivative(self, body: B | str, /) -> B | Callable[[B], B]:
+        """Decorate f'(x); ``derivative("alpha")`` decorates the derivative in a parameter."""
+        if isinstance(body, str):
+            return functools.partial(self._define, (body,))
+        return self._define(("x",), body)
+
+    def second_derivative(self, body: B) -> B:
+        """Decorate f''(x). Without it, f' is differentiated automatically."""
+        return self._define(("x", "x"), body)
+
+    def output_derivative(self, *, exact: Callable[..., bool] | bool = False) -> Callable[[B], B]:
+        """Decorate f'(x) written in y = f(x), for ``residual="output"``.
+
+        Args:
+          exact: For which parameters (a predicate of them) y determines f'(x) exactly, so that saving y is the
+            default: the next layer saves it anyway.
+        """
+
+        def define(body: B) -> B:
+            self.definition.define_output_derivative(exact, body)
+            self.__doc__ = _document(self.definition)
+            return body
+
+        return define
+
+    def _define(self, names: Sequence[str], body: B) -> B:
+        self.definition.define_derivative(names, body)
+        return body
+
+    @property
+    def value(self) -> Body:
+        """The body, for other definitions to build on: ``silu.value(el, x)``."""
+        return self.definition.body(())
+
+
+@overload
+def elementwise(value: Body, /) -> Elementwise: ...
+
+
+@overload
+def elementwise(
+    *,
+    name: str | None = ...,
+    aliases: Sequence[str] = ...,
+    formula: str = ...,
+    source: str = ...,
+    range: str = ...,
+    kinks: str = ...,
+    limits: str = ...,
+    settings: Sequence[Mapping[str, Any]] = ...,
+    keeps_integers: bool = ...,
+) -> Callable[[Body], Elementwise]: ...
+
+
+def elementwise(
+    value: Body | None = None,
+    /,
+    *,
+    name: str | None = None,
+    aliases: Sequence[str] = (),
+    formula: str = "",
+    source: str = "",
+    range: str = "",
+    kinks: str = "none",
+    limits: str = "",
+    settings: Sequence[Mapping[str, Any]] = (),
+    keeps_integers: bool = False,
+) -> Elementwise | Callable[[Body], Elementwise]:
+    r"""Make an activation of a function of one array, written in plain ``jnp``.
+
+    The result works under every JAX transformation, saves one array for the backward, and is registered: modules
+    and `jaxact.get` find it by name.
+
+    Args:
+      value: The body ``f(x, **parameters)``, elementwise in x. If its first argument is called ``el`` it is handed
+        the elementary layer. Parameters with numbers as defaults become parameters of the activation.
+      name: Its name, where it differs from the body's.
+      aliases: Other names.
+      formula: The textbook form, in TeX.
+      source: Where it comes from.
+      range: The interval of its values.
+      kinks: Where a derivative jumps, and what it is there.
+      limits: Its limits at both infinities.
+      settings: Parameters that tests and tables cover beside the defaults.
+      keeps_integers: Integer input gives the same integer dtype (else it is promoted as by ``jnp.tanh``).
+
+    Returns:
+      The activation, a callable with ``derivative``, ``second_derivative`` and ``output_derivative`` decorators.
+
+    Raises:
+      TypeError: The body's signature is not that of an elementwise function.
+
+    >>> import jax, jax.numpy as jnp, jaxact
+    >>> @jaxact.elementwise
+    ... def ripple(x, depth=0.1):
+    ...     return x + depth * jnp.sin(x)
+    >>> float(jax.grad(ripple)(0.0))
+    1.100000023841858
+    """
+
+    def make(body: Body) -> Elementwise:
+        facts = Facts(
+            name=name or body.__name__,
+            doc=inspect.cleandoc(body.__doc__ or ""),
+            module=body.__module__,
+            aliases=tuple(aliases),
+            formula=formula,
+            source=source,
+            range=range,
+            kinks=kinks,
+            limits=limits,
+            settings=tuple(settings),
+            keeps_integers=keeps_integers,
+        )
+        activation = Elementwise(ElementwiseDefinition(body, facts))
+        activation.__qualname__ = body.__qualname__
+        catalogue.add(activation, (facts.name, *facts.aliases))
+        return activation
+
+    return make if value is None else make(value)
+
+
+# -- from checked parameters to a jitted callable ---------------------------------------------------------------
+
+
+class _ArrayParametersError(Exception):
+    """A parameter is an array, so the call can't be looked up by value."""
+
+
+class _Call:
+    """One operation, jitted with and without donation of x."""
+
+    def __init__(self, operation: ElementwiseOperation):
+        run = functools.partial(_run, operation)
+        functools.update_wrapper(run, lambda: None)
+        run.__name__ = run.__qualname__ = operation.name  # type: ignore[attr-defined]
+        self.plain = jax.jit(run)
+        self.donating = jax.jit(run, donate_argnums=0) if operation.inplace else self.plain
+
+
+@functools.lru_cache(maxsize=1024)
+def _jitted(operation: ElementwiseOperation) -> _Call:
+    return _Call(operation)
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def _prepared_by_value(
+    definition: ElementwiseDefinition,
+    request: Implementation | None,
+    residual: Residual | None,
+    inplace: bool,
+    positional: int,
+    *parameters: Any,
+) -> _Call:
+    named = dict(zip(parameters[positional::2], parameters[positional + 1 :: 2]))
+    return _prepare(definition, parameters[:positional], named, request, residual, inplace)[0]
+
+
+def _prepared(
+    definition: ElementwiseDefinition,
+    positional: tuple[Any, ...],
+    keywords: tuple[tuple[str, Any], ...],
+    request: Implementation | None,
+    residual: Residual | None,
+    inplace: bool,
+) -> _Call:
+    flat = (*positional, *(v for item in keywords for v in item))
+    for value in flat:
+        if is_array(value):
+            raise _ArrayParametersError
+    return _prepared_by_value(definition, request, residual, inplace, len(positional), *flat)
+
+
+def _prepare(
+    definition: ElementwiseDefinition,
+    positional: Sequence[Any],
+    named: Mapping[str, Any],
+    request: Implementation | None,
+    residual: Residual | None,
+    inplace: bool,
+) -> tuple[_Call, tuple[Array, ...]]:
+    check_implementation(request)
+    parameters = definition.bind(positional, named)
+    arrays = {n: v for n, v in parameters.items() if is_array(v)}
+    operation = ElementwiseOperation(
+        definition=definition,
+        static=tuple((n, v) for n, v in parameters.items() if n not in arrays),
+        arrays=tuple(arrays),
+        residual=_residual(definition, parameters, residual),
+        request=request,
+        inplace=inplace,
+    )
+    return _jitted(operation), tuple(arrays.values())
+
+
+def _residual(
+    definition: ElementwiseDefinition, parameters: Mapping[str, Any], residual: Residual | None
+) -> Residual:
+    if residual is None:
+        return "output" if definition.output_determines_derivative(parameters) else "input"
+    if residual not in RESIDUALS:
+        raise ValueError(f"{definition.name}: residual must be None or one of {RESIDUALS}, got {residual!r}")
+    if residual == "output":
+        if not definition.has_output_derivative:
+            raise ValueError(f"{definition.name} has no derivative in terms of its output; use residual='input'")
+        if any(is_array(v) for v in parameters.values()):
+            raise ValueError(
+                f"{definition.name}: residual='output' needs parameters that are numbers, got an array"
+            )
+    return residual
+
+
+# -- inside jit: once a shape and dtype ----------------------------------------------------------------------
+
+
+def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
+    definition = operation.definition
+    if not hasattr(x, "dtype"):
+        if not isinstance(x, bool | int | float):
+            raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
+        x = jnp.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
+    if jnp.issubdtype(x.dtype, jnp.integer) and definition.facts.keeps_integers and not arrays:
+        return _on_integers(operation, x)
+    x = _promoted(x)
+    operands = _aligned(definition.name, operation.arrays, x, arrays)
+    if operation.request == "inline":
+        operation.check_differentiable()
+        return inline.function(operation)(*operands)
+    return engine.activation_p.bind(*operands, op=operation)
+
+
+def _on_integers(operation: ElementwiseOperation, x: Array) -> Array:
+    static = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in operation.static}
+    return operation.definition.body(())(elementary.PORTABLE, x, **static)
+
+
+def _promoted(x: Array) -> Array:
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    return x.astype(jax.eval_shape(jnp.tanh, x).dtype)
+
+
+def _aligned(name: str, names: Sequence[str], x: Array, arrays: Sequence[Array]) -> tuple[Array, ...]:
+    """Operands that broadcast against x from the right and vary over the same manual mesh axes."""
+    floats = [a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(x.dtype) for a in arrays]
+    try:
+        shape = jnp.broadcast_shapes(x.shape, *(a.shape for a in floats))
+    except ValueError:
+        shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, floats))
+        raise ValueError(f"{name}: parameters must broadcast against x {x.shape}, got {shapes}") from None
+    operands = (x if x.shape == shape else jnp.broadcast_to(x, shape), *floats)
+    return operands if len(operands) == 1 else _varying_alike(operands)
+
+
+def _varying_alike(operands: Sequence[Array]) -> tuple[Array, ...]:
+    varying = [frozenset(jax.typeof(v).mat.varying) for v in operands]
+    every = frozenset().union(*varying)
+    return tuple(
+        lax.pcast(v, tuple(every - own), to="varying") if every - own else v for v, own in zip(operands, varying)
+    )
+
+
+# -- signature and documentation, derived --------------------------------------------------------------------
+
+
+def _signature(parameters: Mapping[str, Parameter]) -> inspect.Signature:
+    kind = inspect.Parameter
+    given = [kind("x", kind.POSITIONAL_OR_KEYWORD)]
+    given += [kind(p.name, kind.POSITIONAL_OR_KEYWORD, default=p.default) for p in parameters.values()]
+    own = [("implementation", None), ("residual", None), ("inplace", False)]
+    return inspect.Signature([*given, *(kind(n, kind.KEYWORD_ONLY, default=d) for n, d in own)])
+
+
+def _document(definition: ElementwiseDefinition) -> str:
+    facts = definition.facts
+    lines = [facts.doc, ""]
+    if facts.formula:
+        lines += [f"Formula: ``{facts.formula}``", ""]
+    lines += [
+        "Shapes: any; the result has the shape of `x` (broadcast with parameters that are arrays).",
+        "Dtypes: the result has the dtype of `x`; narrower floats are computed in float32 and rounded once; "
+        + ("integers are kept." if facts.keeps_integers else "integers are promoted as by ``jnp.tanh``."),
+    ]
+    for label, text in (("Range", facts.range), ("Limits", facts.limits), ("Kinks", facts.kinks)):
+        lines += [f"{label}: {text}"] if text else []
+    residuals = "input, or output" if definition.has_output_derivative else "input"
+    lines += [
+        f"Saved for the backward: one array, the {residuals}.",
+        "",
+        "Args:",
+        "  x: A real array or number.",
+    ]
+    lines += [f"  {p.name}: {_describe(p)}" for p in definition.parameters.values()]
+    lines += [
+        f"  implementation: None (the rule) or one of {', '.join(map(repr, IMPLEMENTATIONS))}.",
+        "  residual: What the backward keeps, ``'input'`` or ``'output'``; None keeps the output where it",
+        "    determines the derivative exactly.",
+        "  inplace: Let the result overwrite `x`, which must not be used again.",
+        "",
+        "Raises:",
+        "  TypeError: `x` is complex or no array, or a parameter is unknown or of the wrong kind.",
+        "  ValueError: A parameter is outside its domain or does not broadcast against `x`.",
+        "  NotImplementedError: ``implementation='pallas'`` and no kernel can run.",
+    ]
+    if facts.source:
+        lines += ["", f"Source: {facts.source}"]
+    return "\n".join(textwrap.dedent(line) if not line.startswith(" ") else line for line in lines).strip()
+
+
+def _describe(parameter: Parameter) -> str:
+    if parameter.domain is None:
+        return f"True or False, by default {parameter.default}."
+    text = f"{parameter.domain.text[0].upper()}{parameter.domain.text[1:]}, or an array"
+    if parameter.required:
+        return f"{text}; required."
+    if parameter.default is None:
+        return f"{text}; None for none, by default."
+    return f"{text}, by default {parameter.default:g}."

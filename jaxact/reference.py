@@ -1,0 +1,22 @@
+"""Every activation as a plain ``jax.custom_jvp`` function: ``jaxact.reference.silu(x)``.
+
+The meaning of an activation, with no primitive of jaxact's in the jaxpr; ``implementation="inline"`` runs it too.
+Derived from the definitions: it has each name that `jaxact.names` lists.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from jaxact._src import catalogue
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    activations = catalogue.activations()
+    if name not in activations:
+        raise AttributeError(catalogue.unknown(name, activations))
+    return functools.partial(activations[name], implementation="inline")
+
+
+def __dir__() -> list[str]:
+    return sorted(catalogue.activations())

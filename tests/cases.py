@@ -1,0 +1,72 @@
+"""The case table: every elementwise activation at its defaults and at the settings of its record."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+import jaxact
+from jaxact._src import catalogue
+from jaxact._src.definition import ElementwiseDefinition
+
+# Parameters without a default need a value before anything can be tested.
+REQUIRED = {"threshold": {"threshold": 0.1, "value": 20.0}, "softcap": {"cap": 30.0}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One activation at one setting, through one implementation."""
+
+    name: str
+    params: Mapping[str, Any]
+    implementation: str | None = None
+
+    @property
+    def activation(self) -> Any:
+        return catalogue.activations()[self.name]
+
+    @property
+    def definition(self) -> ElementwiseDefinition:
+        return self.activation.definition
+
+    @property
+    def differentiable(self) -> tuple[str, ...]:
+        """The parameters that have a gradient at this setting."""
+        return tuple(
+            n
+            for n, p in self.definition.parameters.items()
+            if p.domain is not None and self.params.get(n, p.default) is not None
+        )
+
+    def __call__(self, x: jax.Array, **options: Any) -> jax.Array:
+        return self.activation(x, **self.params, implementation=self.implementation, **options)
+
+    def with_parameters(self, x: jax.Array, *values: jax.Array) -> jax.Array:
+        """The activation with every differentiable parameter an array, by position."""
+        given = {**self.params, **dict(zip(self.differentiable, values))}
+        return self.activation(x, **given, implementation=self.implementation)
+
+    def values(self) -> tuple[float, ...]:
+        """The numbers of the differentiable parameters."""
+        defaults = {n: p.default for n, p in self.definition.parameters.items()}
+        return tuple(float({**defaults, **self.params}[n]) for n in self.differentiable)
+
+    def __str__(self) -> str:
+        params = ",".join(f"{k}={v:g}" for k, v in self.params.items())
+        return "-".join(filter(None, (self.name, params, self.implementation)))
+
+
+def _settings(name: str) -> list[Mapping[str, Any]]:
+    facts = catalogue.activations()[name].definition.facts
+    return [REQUIRED.get(name, {}), *facts.settings]
+
+
+def builtin() -> list[str]:
+    """The activations that jaxact itself defines, by name."""
+    return [n for n, a in catalogue.activations().items() if a.__module__.startswith(f"{jaxact.__name__}.")]
+
+
+CASES = [Case(n, s) for n in builtin() for s in _settings(n)]
+INLINE = [dataclasses.replace(c, implementation="inline") for c in CASES]
+DEFAULTS = [Case(n, REQUIRED.get(n, {})) for n in builtin()]
