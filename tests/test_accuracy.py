@@ -68,7 +68,7 @@ def checked(points, kinks=()):
 
 
 def on_a_kink(points, kinks):
-    """Within two ULP of a kink the rounding of x decides the side; tests/test_kinks.py has the kinks themselves."""
+    """Within two ULP of a kink the rounding of x decides the side; tests/test_kinks.py has the kinks."""
     x = points.astype(np.float64)
     near = [np.abs(x - k) <= 2.0**-22 * np.abs(k) for k in kinks]
     return functools.reduce(np.logical_or, near, np.zeros(x.shape, bool))
@@ -96,7 +96,7 @@ def test_float32(case, order):
     assert found.within(LIMITS[jnp.float32][order]), found
 
 
-@pytest.mark.parametrize("order", (0, 1))
+@pytest.mark.parametrize("order", [0, 1])
 @pytest.mark.parametrize("case", INLINE, ids=str)
 def test_float32_inline(case, order):
     found = report(case, order, float32_points(case.name, items(case)))
@@ -113,7 +113,7 @@ def test_parameter_float32(case, wrt):
     assert found.within(LIMITS[jnp.float32][1]), found
 
 
-@pytest.mark.parametrize("order", (0, 1))
+@pytest.mark.parametrize("order", [0, 1])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_subnormal_input_counts_as_itself_or_zero(case, order):
     points = patterns(ml_dtypes.bfloat16)

@@ -93,7 +93,7 @@ def ulp(exact, dtype) -> np.ndarray:
 def errors(actual, exact, dtype, flush: bool = True) -> np.ndarray:
     """Errors of `actual` in ULP of `dtype` at `exact`, with the contract's rules at both ends.
 
-    An exact result that rounds to below the smallest normal number counts 0 where the actual one is
+    An exact result below the smallest normal number counts 0 where the actual one is
     within 1 ULP or, with `flush`, a zero of the same sign; else inf. An exact 0 must give 0 of either sign.
     An exact result that overflows counts 0 where the actual one is what rounding gives; else inf.
     """
@@ -103,8 +103,7 @@ def errors(actual, exact, dtype, flush: bool = True) -> np.ndarray:
         error = _difference(got, hi, lo) / ulp(hi, dtype)
 
     info = ml_dtypes.finfo(dtype)
-    tiny, step = float(info.smallest_normal), float(info.smallest_subnormal)
-    small = (np.abs(hi) < tiny - step / 2) & (hi != 0)
+    small = (np.abs(hi) < float(info.smallest_normal)) & (hi != 0)
     flushed = (got == 0) & (flush | (error <= 1)) & (np.signbit(got) == np.signbit(hi))
     error = np.where(small, np.where(flushed | ((got != 0) & (error <= 1)), 0, np.inf), error)
     error = np.where(hi == 0, np.where(got == 0, 0, np.inf), error)
