@@ -204,9 +204,10 @@ class _Call:
     """One operation, jitted with and without donation of x."""
 
     def __init__(self, operation: ElementwiseOperation):
-        run = functools.partial(_run, operation)
-        functools.update_wrapper(run, lambda: None)
-        run.__name__ = run.__qualname__ = operation.name  # type: ignore[attr-defined]
+        def run(x: Any, *arrays: Any) -> Array:
+            return _run(operation, x, *arrays)
+
+        run.__name__ = run.__qualname__ = operation.name
         self.plain = jax.jit(run)
         self.donating = jax.jit(run, donate_argnums=0) if operation.inplace else self.plain
 
@@ -291,7 +292,7 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     if not hasattr(x, "dtype"):
         if not isinstance(x, bool | int | float):
             raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
-        x = jnp.asarray(x)
+    x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
     if jnp.issubdtype(x.dtype, jnp.integer) and definition.facts.keeps_integers and not arrays:
