@@ -49,7 +49,7 @@ def test_nothing_to_explain():
 @pytest.mark.parametrize("implementation", ["reference", "prefer_pallas", "inline"])
 def test_use_sets_the_request(implementation):
     def traced():  # a new function each time: JAX keeps the trace of one it has seen
-        return str(jax.make_jaxpr(lambda x: jaxact.relu(x))(jnp.ones(8)))
+        return str(jax.make_jaxpr(lambda x: jaxact.relu(x))(jnp.ones(8)))  # noqa: PLW0108
 
     with jaxact.use(implementation=implementation):
         inside = traced()
