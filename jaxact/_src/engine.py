@@ -161,7 +161,7 @@ def _products(
     mask: Mask,
     transpose: bool,
 ) -> list[Any]:
-    """What `linear` gives for known derivatives; like it in float32 or float64, rounded to the operands' dtypes."""
+    """The linear map for known derivatives; computed as in `linear`, and rounded to the dtypes of its results."""
     dtype = elementary.profile(None, residuals[0].dtype).dtype
     slopes, rest = ([v.astype(dtype) for v in values] for values in (slopes, rest))
     if transpose:

@@ -155,7 +155,8 @@ def elementwise(
       kinks: Where a derivative jumps, and what it is there.
       limits: Its limits at both infinities.
       settings: Parameters that tests and tables cover beside the defaults.
-      keeps_integers: Integer input gives the same integer dtype (else it is promoted as by ``jnp.tanh``).
+      keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers, 0 or
+        above (else it is promoted as by ``jnp.tanh``).
 
     Returns:
       The activation, a callable with ``derivative``, ``second_derivative`` and ``output_derivative`` decorators.
@@ -289,25 +290,29 @@ def _residual(
 
 def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     definition = operation.definition
-    if not hasattr(x, "dtype"):
-        if not isinstance(x, bool | int | float):
-            raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
+    if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
+        raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
     x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
-    if jnp.issubdtype(x.dtype, jnp.integer) and definition.facts.keeps_integers and not arrays:
+    if not jnp.issubdtype(x.dtype, jnp.floating) and _keeps_integers(operation):
         return _on_integers(operation, x)
     x = _promoted(x)
     operands = _aligned(definition.name, operation.arrays, x, arrays)
     if operation.request == "inline":
-        operation.check_differentiable()
         return inline.function(operation)(*operands)
     return engine.activation_p.bind(*operands, op=operation)
 
 
+def _keeps_integers(operation: ElementwiseOperation) -> bool:
+    whole = all(v is None or (v >= 0 and float(v).is_integer()) for _, v in operation.static)
+    return operation.definition.facts.keeps_integers and not operation.arrays and whole
+
+
 def _on_integers(operation: ElementwiseOperation, x: Array) -> Array:
-    static = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in operation.static}
-    return operation.definition.body(())(elementary.PORTABLE, x, **static)
+    static = {n: None if v is None else int(v) for n, v in operation.static}
+    with jax.numpy_dtype_promotion("standard"):  # max(bool, 0) is an integer, as in jax.nn
+        return operation.definition.body(())(elementary.PORTABLE, x, **static)
 
 
 def _promoted(x: Array) -> Array:
