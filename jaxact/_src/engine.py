@@ -12,7 +12,7 @@ backward: `jax.custom_jvp` saves f'(x) and evaluates it in the forward, `jax.cus
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -60,7 +60,7 @@ def _evaluate_linear(
     return op.transpose(el, residuals, rest[0], mask)
 
 
-_EVALUATE = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
+_EVALUATE: dict[Primitive, Callable[..., Any]] = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -92,11 +92,15 @@ def _is_zero(tangent: Any) -> bool:
     return type(tangent) is ad.Zero
 
 
+def _zero_of(primal: Any) -> Any:
+    return ad.Zero.from_primal_value(primal)  # type: ignore[attr-defined]
+
+
 def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
     y = activation_p.bind(*operands, op=op)
     mask = tuple(not _is_zero(t) for t in tangents)
     if not any(mask):
-        return y, ad.Zero.from_primal_value(y)
+        return y, _zero_of(y)
     op.check_differentiable()
     residuals = (y,) if op.saves_output else operands
     (tangent,) = linear_p.bind(
@@ -109,8 +113,7 @@ def _linear_jvp(
     operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation, mask: Mask, transpose: bool
 ) -> tuple[Sequence[Any], Sequence[Any]]:
     n = len(mask)
-    parameters = {"op": op, "mask": mask, "transpose": transpose}
-    outputs = linear_p.bind(*operands, **parameters)
+    outputs = linear_p.bind(*operands, op=op, mask=mask, transpose=transpose)
     terms: list[Sequence[Any]] = []
     rest = [t for t in tangents[n:] if not _is_zero(t)]
     if rest:
@@ -119,10 +122,17 @@ def _linear_jvp(
     moving = tuple(not _is_zero(t) for t in tangents[:n])
     if any(moving):
         terms.append(
-            _curvature_terms(operands, [t for t in tangents[:n] if not _is_zero(t)], moving, **parameters)
+            _curvature_terms(
+                operands,
+                [t for t in tangents[:n] if not _is_zero(t)],
+                moving,
+                op=op,
+                mask=mask,
+                transpose=transpose,
+            )
         )
     if not terms:
-        return outputs, [ad.Zero.from_primal_value(o) for o in outputs]
+        return outputs, [_zero_of(o) for o in outputs]
     return outputs, [functools.reduce(jnp.add, column) for column in zip(*terms)]
 
 
@@ -161,7 +171,7 @@ def _products(
     mask: Mask,
     transpose: bool,
 ) -> list[Any]:
-    """The linear map for known derivatives; computed as in `linear`, and rounded to the dtypes of its results."""
+    """What `linear` gives for known derivatives; computed like it in float32 or float64, and rounded once."""
     dtype = elementary.profile(None, residuals[0].dtype).dtype
     slopes, rest = ([v.astype(dtype) for v in values] for values in (slopes, rest))
     if transpose:
@@ -252,6 +262,23 @@ def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **param
         return _products(residuals, slopes, rest, **parameters)
 
     return jet.jet(product, primals, series, factorial_scaled=False)
+
+
+# -- inspection -----------------------------------------------------------------------------------------------
+
+
+def activations_in(jaxpr: Any) -> Iterator[tuple[str, Operation, Sequence[Any]]]:
+    """What a jaxpr and those within it do with activations: (what, operation, abstract operands)."""
+    from jax.extend.core import jaxprs_in_params  # noqa: PLC0415  (brings Pallas along, see Primitive above)
+
+    for equation in jaxpr.eqns:
+        if equation.primitive is activation_p:
+            yield "value", equation.params["op"], [v.aval for v in equation.invars]
+        elif equation.primitive is linear_p:
+            what = "backward" if equation.params["transpose"] else "tangent"
+            yield what, equation.params["op"], [v.aval for v in equation.invars]
+        for inner in jaxprs_in_params(equation.params):
+            yield from activations_in(inner)
 
 
 # -- lowering -------------------------------------------------------------------------------------------------
