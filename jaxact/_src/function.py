@@ -277,7 +277,7 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
         raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
     x = jnp.asarray(x)
-    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+    if jnp.issubdtype(x.dtype, jnp.complexfloating) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
         raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
     if not jnp.issubdtype(x.dtype, jnp.floating) and _keeps_integers(operation):
         return _on_integers(operation, x)
