@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from cases import CASES, DEFAULTS, builtin
 from oracle import ORACLE
-from support import BOTH, EVERY, SOME, close, exact, points, some, with_parameters
+from support import ALL, BOTH, EVERY, SOME, close, exact, points, some, with_parameters
 
 import jaxact
 
 FLOATS = [jnp.bfloat16, jnp.float16, jnp.float32, jnp.float8_e4m3fn, jnp.float8_e5m2]
 INTEGERS = [jnp.int8, jnp.int16, jnp.int32, jnp.uint8, jnp.uint32, jnp.bool_]
+
+
+# not in jax.nn, but an integer function elsewhere in JAX
+LIKE = {"clip": lambda x: jnp.clip(x, 0, 6)}
 
 
 def slope(function):
@@ -31,7 +35,7 @@ def test_floats_keep_their_dtype(case):
 
 
 @pytest.mark.parametrize("dtype", [jnp.float8_e4m3fn, jnp.float8_e5m2], ids=["e4m3fn", "e5m2"])
-@pytest.mark.parametrize("case", SOME, ids=str)
+@pytest.mark.parametrize("case", ALL, ids=str)
 def test_float8_is_computed_in_float32_and_rounded_once(case, dtype):
     x = points(case).astype(dtype)
     wide = x.astype(jnp.float32)
@@ -43,7 +47,7 @@ def test_float8_is_computed_in_float32_and_rounded_once(case, dtype):
         assert np.all(np.abs(np.asarray(got).astype(np.float64) - rounded) <= 0.01 * unit)
 
 
-@pytest.mark.parametrize("case", BOTH, ids=str)
+@pytest.mark.parametrize("case", ALL, ids=str)
 def test_float64_keeps_its_accuracy(case):
     with jax.enable_x64(True):
         x = jnp.asarray(np.asarray(points(case)), jnp.float64)
@@ -61,7 +65,7 @@ def test_integers_as_jax_nn_else_as_tanh(name, dtype):
     case = next(c for c in DEFAULTS if c.name == name)
     x = jnp.asarray([0, 1, 2, 5]).astype(dtype)
     with jax.numpy_dtype_promotion("standard"):  # jax.nn itself mixes dtypes
-        expected = _accepted(getattr(jax.nn, name, None), x)
+        expected = _accepted(getattr(jax.nn, name, LIKE.get(name)), x)
         expected = jax.eval_shape(jnp.tanh, x) if expected is None else expected
     got = case(x)
     assert got.dtype == expected.dtype, "as jax.nn under its default promotion, or as tanh"
@@ -72,9 +76,7 @@ def test_integers_as_jax_nn_else_as_tanh(name, dtype):
     assert jax.jit(case)(x).dtype == got.dtype
 
 
-@pytest.mark.parametrize(
-    "setting", [{"negative_slope": 0.1}, {"negative_slope": -1.0}, {"max_value": 1.5}], ids=str
-)
+@pytest.mark.parametrize("setting", [{"negative_slope": 0.1}, {"max_value": 1.5}], ids=str)
 def test_integers_meet_parameters_that_are_none(setting):
     x = jnp.asarray([-3, 0, 2, 7])
     got = jaxact.relu(x, **setting)

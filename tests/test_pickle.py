@@ -26,7 +26,7 @@ COPIES = {
 @pytest.mark.parametrize("again", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("name", list(catalogue.activations()))
 def test_functions_are_themselves_again(name, again):
-    activation = jaxact.get(name)
+    activation = catalogue.activations()[name]
     assert again(activation) is activation
     nested = again({"act": [activation, functools.partial(activation, inplace=False)]})["act"]
     assert nested[0] is activation
@@ -45,11 +45,11 @@ def test_bound_activations(case, again):
     close(other(x), exact(case, x))
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.params], ids=str)
+@pytest.mark.parametrize("case", [c for c in CASES if np.isfinite([*c.params.values(), np.nan][0])], ids=str)
 def test_bound_activations_differ_by_their_parameters(case):
     bound = jaxact.get(case.name, **case.params)
     assert bound == jaxact.get(case.name, **dict(reversed(case.params.items())))
-    changed = {n: v + 0.25 if isinstance(v, float) else not v for n, v in case.params.items()}
+    changed = {n: not v if isinstance(v, bool) else v + 0.25 for n, v in case.params.items()}
     others = {jaxact.get(case.name, **changed), bound, jaxact.get(case.name, **case.params)}
     assert len(others) == 2
 

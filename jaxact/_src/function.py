@@ -162,8 +162,8 @@ def elementwise(
       limits: Its limits at both infinities.
       settings: Parameters that tests and tables cover beside the defaults.
       ordered: Parameters that must not decrease in this order, such as limits.
-      keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers, 0 or
-        above (else it is promoted as by ``jnp.tanh``).
+      keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
+        is promoted as by ``jnp.tanh``).
 
     Returns:
       The activation, a callable with ``derivative``, ``second_derivative`` and ``output_derivative`` decorators.
@@ -289,14 +289,19 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
 
 
 def _keeps_integers(operation: ElementwiseOperation) -> bool:
-    whole = all(v is None or (v >= 0 and float(v).is_integer()) for _, v in operation.static)
+    whole = all(v is None or float(v).is_integer() for _, v in operation.static)
     return operation.definition.facts.keeps_integers and not operation.arrays and whole
 
 
 def _on_integers(operation: ElementwiseOperation, x: Array) -> Array:
-    static = {n: None if v is None else int(v) for n, v in operation.static}
-    with jax.numpy_dtype_promotion("standard"):  # max(bool, 0) is an integer, as in jax.nn
-        return operation.definition.body(())(elementary.PORTABLE, x, **static)
+    """As jax.nn has it: bool counts as int32, except where the result is x itself."""
+    counted = x.astype(jnp.int32) if x.dtype == jnp.bool_ else x
+    info = jnp.iinfo(counted.dtype)
+    static = {
+        n: None if v is None else min(max(int(v), int(info.min)), int(info.max)) for n, v in operation.static
+    }
+    y = operation.definition.body(())(elementary.PORTABLE, counted, **static)
+    return x if y is counted else y
 
 
 def _promoted(x: Array) -> Array:
