@@ -81,7 +81,13 @@ def _bound(activation: Elementwise, args: Sequence[Any], params: Mapping[str, An
 
 
 def serialize(activation: str | Activation) -> Config:
-    """An activation as plain data: its name, a dictionary with its parameters, or a callable's import path.
+    """An activation as plain data, which `deserialize` takes and JSON holds.
+
+    Args:
+      activation: A name, an activation, what `get` returned, or a function of a module.
+
+    Returns:
+      Its name, a dictionary with its parameters, or the import path of a callable.
 
     Raises:
       ValueError: It is a lambda or a local function, which nothing could find again, or a parameter is an array.

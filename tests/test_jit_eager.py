@@ -15,7 +15,6 @@ def test_eager_and_jitted_agree_with_the_oracle(case):
     x = points(case)
     expected = exact(case, x)
     close(case(x), expected)
-    close(jax.jit(case)(x), expected)
     close(jax.jit(lambda v: 2 * case(v + 0))(x), 2 * expected)
 
 

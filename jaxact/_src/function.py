@@ -162,7 +162,8 @@ def elementwise(
       limits: Its limits at both infinities.
       settings: Parameters that tests and tables cover beside the defaults.
       ordered: Parameters that must not decrease in this order, such as limits.
-      keeps_integers: Integer input gives the same integer dtype (else it is promoted as by ``jnp.tanh``).
+      keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
+        is promoted as by ``jnp.tanh``).
 
     Returns:
       The activation, a callable with ``derivative``, ``second_derivative`` and ``output_derivative`` decorators.
@@ -300,13 +301,11 @@ def _residual(
 def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     definition = operation.definition
     x = real_array(definition.name, x)
-    if _keeps_integers(operation, x):
-        static = {n: int(v) if isinstance(v, float) else v for n, v in operation.static}
-        return definition.body(())(elementary.PORTABLE, x, **static)
+    if not jnp.issubdtype(x.dtype, jnp.floating) and _keeps_integers(operation):
+        return _on_integers(operation, x)
     x = promoted(x)
     operands = _aligned(definition.name, operation.arrays, x, arrays)
     if operation.request == "inline":
-        operation.check_differentiable()
         return inline.function(operation)(*operands)
     return engine.activation_p.bind(*operands, op=operation)
 
@@ -315,12 +314,12 @@ def real_array(name: str, x: Any) -> Array:
     """x as an array.
 
     Raises:
-      TypeError: It is complex, or neither an array nor a number.
+      TypeError: It is complex, a random key, or neither an array nor a number.
     """
     if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
         raise TypeError(f"{name} takes an array or a number, got {type(x).__name__}")
     x = jnp.asarray(x)
-    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+    if jnp.issubdtype(x.dtype, jnp.complexfloating) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
         raise TypeError(f"{name} takes real input, got dtype {x.dtype}")
     return x
 
@@ -332,10 +331,20 @@ def promoted(x: Array) -> Array:
     return x.astype(jax.eval_shape(jnp.tanh, x).dtype)
 
 
-def _keeps_integers(operation: ElementwiseOperation, x: Array) -> bool:
-    numbers = [v for _, v in operation.static if isinstance(v, float)]
-    integral = not operation.arrays and all(v.is_integer() for v in numbers)
-    return integral and operation.definition.facts.keeps_integers and jnp.issubdtype(x.dtype, jnp.integer)
+def _keeps_integers(operation: ElementwiseOperation) -> bool:
+    whole = all(v is None or float(v).is_integer() for _, v in operation.static)
+    return operation.definition.facts.keeps_integers and not operation.arrays and whole
+
+
+def _on_integers(operation: ElementwiseOperation, x: Array) -> Array:
+    """As jax.nn has it: bool counts as int32, except where the result is x itself."""
+    counted = x.astype(jnp.int32) if x.dtype == jnp.bool_ else x
+    info = jnp.iinfo(counted.dtype)
+    static = {
+        n: None if v is None else min(max(int(v), int(info.min)), int(info.max)) for n, v in operation.static
+    }
+    y = operation.definition.body(())(elementary.PORTABLE, counted, **static)
+    return x if y is counted else y
 
 
 def _aligned(name: str, names: Sequence[str], x: Array, arrays: Sequence[Array]) -> tuple[Array, ...]:

@@ -33,6 +33,7 @@ def _differentiable(operation: ElementwiseOperation) -> Callable[..., Array]:
         return operation.evaluate(elementary.profile(None, operands[0].dtype), *operands)
 
     def jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Array, Any]:
+        operation.check_differentiable()
         y = value(*primals)
         terms = [
             _differentiable(operation.differentiate(i, of_input=True))(*primals) * t
