@@ -56,7 +56,7 @@ def _evaluate_linear(
     return op.transpose(el, residuals, rest[0], mask)
 
 
-_EVALUATE = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
+_EVALUATE: dict[Primitive, Callable[..., Any]] = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -88,11 +88,15 @@ def _is_zero(tangent: Any) -> bool:
     return type(tangent) is ad.Zero
 
 
+def _zero_of(primal: Any) -> Any:
+    return ad.Zero.from_primal_value(primal)  # type: ignore[attr-defined]
+
+
 def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
     y = activation_p.bind(*operands, op=op)
     mask = tuple(not _is_zero(t) for t in tangents)
     if not any(mask):
-        return y, ad.Zero.from_primal_value(y)
+        return y, _zero_of(y)
     op.check_differentiable()
     residuals = (y,) if op.saves_output else operands
     (tangent,) = linear_p.bind(
@@ -105,18 +109,25 @@ def _linear_jvp(
     operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation, mask: Mask, transpose: bool
 ) -> tuple[Sequence[Any], Sequence[Any]]:
     n = len(mask)
-    parameters = {"op": op, "mask": mask, "transpose": transpose}
-    outputs = linear_p.bind(*operands, **parameters)
+    again = functools.partial(linear_p.bind, op=op, mask=mask, transpose=transpose)
+    outputs = again(*operands)
     terms: list[Sequence[Any]] = []
     if not all(map(_is_zero, tangents[n:])):
-        terms.append(linear_p.bind(*operands[:n], *map(ad.instantiate_zeros, tangents[n:]), **parameters))
+        terms.append(again(*operands[:n], *map(ad.instantiate_zeros, tangents[n:])))
     moving = tuple(not _is_zero(t) for t in tangents[:n])
     if any(moving):
         terms.append(
-            _curvature_terms(operands, [t for t in tangents[:n] if not _is_zero(t)], moving, **parameters)
+            _curvature_terms(
+                operands,
+                [t for t in tangents[:n] if not _is_zero(t)],
+                moving,
+                op=op,
+                mask=mask,
+                transpose=transpose,
+            )
         )
     if not terms:
-        return outputs, [ad.Zero.from_primal_value(o) for o in outputs]
+        return outputs, [_zero_of(o) for o in outputs]
     return outputs, [functools.reduce(jnp.add, column) for column in zip(*terms)]
 
 

@@ -96,14 +96,19 @@ class Elementwise:
 
         return define
 
+    def derive_like(self, other: "Elementwise") -> None:
+        """Take the derivatives of an activation with the same value, whose parameters come in the same order."""
+        self.definition.derive_like(other.definition)
+        self.__doc__ = _document(self.definition)
+
     def _define(self, names: Sequence[str], body: B) -> B:
         self.definition.define_derivative(names, body)
         return body
 
     @property
     def value(self) -> Body:
-        """The body, for other definitions to build on: ``silu.value(el, x)``."""
-        return self.definition.body(())
+        """The body as it was written, for other definitions to build on: ``silu.value(el, x)``."""
+        return self.definition.value
 
 
 @overload
@@ -121,6 +126,7 @@ def elementwise(
     kinks: str = ...,
     limits: str = ...,
     settings: Sequence[Mapping[str, Any]] = ...,
+    ordered: Sequence[str] = ...,
     keeps_integers: bool = ...,
 ) -> Callable[[Body], Elementwise]: ...
 
@@ -137,6 +143,7 @@ def elementwise(
     kinks: str = "none",
     limits: str = "",
     settings: Sequence[Mapping[str, Any]] = (),
+    ordered: Sequence[str] = (),
     keeps_integers: bool = False,
 ) -> Elementwise | Callable[[Body], Elementwise]:
     r"""Make an activation of a function of one array, written in plain ``jnp``.
@@ -155,6 +162,7 @@ def elementwise(
       kinks: Where a derivative jumps, and what it is there.
       limits: Its limits at both infinities.
       settings: Parameters that tests and tables cover beside the defaults.
+      ordered: Parameters that must not decrease in this order, such as limits.
       keeps_integers: Integer input gives the same integer dtype (else it is promoted as by ``jnp.tanh``).
 
     Returns:
@@ -183,6 +191,7 @@ def elementwise(
             kinks=kinks,
             limits=limits,
             settings=tuple(settings),
+            ordered=tuple(ordered),
             keeps_integers=keeps_integers,
         )
         activation = Elementwise(ElementwiseDefinition(body, facts))
@@ -294,8 +303,9 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
         x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
-    if jnp.issubdtype(x.dtype, jnp.integer) and definition.facts.keeps_integers and not arrays:
-        return _on_integers(operation, x)
+    if _keeps_integers(operation, x):
+        static = {n: int(v) if isinstance(v, float) else v for n, v in operation.static}
+        return definition.body(())(elementary.PORTABLE, x, **static)
     x = _promoted(x)
     operands = _aligned(definition.name, operation.arrays, x, arrays)
     if operation.request == "inline":
@@ -304,9 +314,10 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     return engine.activation_p.bind(*operands, op=operation)
 
 
-def _on_integers(operation: ElementwiseOperation, x: Array) -> Array:
-    static = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in operation.static}
-    return operation.definition.body(())(elementary.PORTABLE, x, **static)
+def _keeps_integers(operation: ElementwiseOperation, x: Array) -> bool:
+    numbers = [v for _, v in operation.static if isinstance(v, float)]
+    integral = not operation.arrays and all(v.is_integer() for v in numbers)
+    return integral and operation.definition.facts.keeps_integers and jnp.issubdtype(x.dtype, jnp.integer)
 
 
 def _promoted(x: Array) -> Array:
