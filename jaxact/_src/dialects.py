@@ -126,6 +126,6 @@ def translate(
             raise TypeError(f"{dialect} activation {found!r} has no parameter {key!r}; it has {has}")
         ours = entry.parameters[key]
         if ours in given:
-            raise TypeError(f"{dialect} activation {found!r}: {key} is given twice, as {ours} too")
+            raise TypeError(f"{dialect} activation {found!r}: {key!r} gives {ours} a second time")
         given[ours] = value
     return entry.activation, {**entry.defaults, **given}
