@@ -55,8 +55,8 @@ def test_the_matrix_of_puzzlelibs_page_is_this_one():
 def test_sigmoid_of_puzzlelibs_page(layer, dialect):
     y = np.asarray(layer("sigmoid", dialect=dialect)(jnp.asarray(DATA)))
     for got, printed in zip(y.ravel(), np.ravel(SIGMOID)):
-        ulp = np.spacing(np.float32(printed))  # what is printed for -8 is 1.4 ULP above the exact value
-        assert abs(float(got) - float(printed)) <= 2 * ulp, (got, printed)
+        ulp = np.spacing(np.float32(printed))  # what is printed for -9 is 3 ULP above the exact value
+        assert abs(float(got) - float(printed)) <= 4 * ulp, (got, printed)
 
 
 @pytest.mark.parametrize("dialect", ["jax", "puzzlelib"])
@@ -124,7 +124,9 @@ def test_gelu_of_keras_is_exact_unless_told():
 
 @pytest.mark.parametrize("form", ["string", "callable", "layer"])
 def test_a_layer_or_an_argument_alike(form):
-    activation = {"string": lambda: "tanh", "callable": lambda: jnp.tanh, "layer": lambda: Activation("tanh")}[form]()
+    activation = {"string": lambda: "tanh", "callable": lambda: jnp.tanh, "layer": lambda: Activation("tanh")}[
+        form
+    ]()
     x = jnp.asarray(DATA)
     plain = nnx.Linear(3, 4, rngs=nnx.Rngs(0))
     ours = Linear(3, 4, activation=activation, rngs=nnx.Rngs(0))

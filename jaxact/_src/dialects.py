@@ -26,8 +26,8 @@ class Name:
     """
 
     activation: str
-    parameters: Mapping[str, str] = MappingProxyType({})
-    defaults: Mapping[str, Any] = MappingProxyType({})
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

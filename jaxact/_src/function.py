@@ -213,9 +213,10 @@ class _Call:
     """One operation, jitted with and without donation of x."""
 
     def __init__(self, operation: ElementwiseOperation):
-        run = functools.partial(_run, operation)
-        functools.update_wrapper(run, lambda: None)
-        run.__name__ = run.__qualname__ = operation.name  # type: ignore[attr-defined]
+        def run(x: Any, *arrays: Any) -> Array:
+            return _run(operation, x, *arrays)
+
+        run.__name__ = run.__qualname__ = operation.name
         self.plain = jax.jit(run)
         self.donating = jax.jit(run, donate_argnums=0) if operation.inplace else self.plain
 
