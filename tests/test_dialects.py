@@ -64,7 +64,7 @@ def test_relu_of_puzzlelibs_page(layer, dialect):
     np.testing.assert_array_equal(layer("relu", dialect=dialect)(jnp.asarray(DATA)), RELU)
 
 
-@pytest.mark.parametrize(("name", "args"), PUZZLELIB, ids=lambda v: str(v))
+@pytest.mark.parametrize(("name", "args"), PUZZLELIB, ids=str)
 def test_the_seven_strings_of_puzzlelib(layer, name, args):
     y = layer(name, args=args, dialect="puzzlelib")(jnp.asarray(X))
     chex.assert_shape(y, X.shape)

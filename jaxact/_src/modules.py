@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxact._src.definition import is_array
 from jaxact._src.function import Elementwise
@@ -104,15 +103,7 @@ def _apply_to_slice(function: Callable[..., Any], slc: Slices, inplace: bool, x:
     if inplace:
         options["inplace"] = True
     y = function(viewed[index], **options)
-    return _updated(viewed.astype(y.dtype), index, y).reshape(x.shape)
-
-
-def _updated(x: Array, index: tuple[slice, ...], y: Array) -> Array:
-    if any(s.step not in (None, 1) for s in index):
-        return x.at[index].set(y, unique_indices=True)
-    starts = [s.indices(size)[0] for s, size in zip(index, x.shape)]
-    starts += [0] * (x.ndim - len(starts))
-    return lax.dynamic_update_slice(x, y, starts)  # JAX 0.10 makes a scatter of `at`, which copies
+    return viewed.astype(y.dtype).at[index].set(y, unique_indices=True).reshape(x.shape)
 
 
 _donating = jax.jit(_apply_to_slice, static_argnums=(0, 1, 2), donate_argnums=3)
