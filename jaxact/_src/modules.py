@@ -175,7 +175,7 @@ class Slopes:
         if isinstance(self.number, int) and self.number > 1:
             return self._one_axis(self.number)
         inner = self.number if isinstance(self.number, tuple) else _known(x)[1:]
-        shared = {_axis(a, (1, *inner)) for a in self.shared_axes}
+        shared = {_axis(a, (1, *inner) if x is None else x) for a in self.shared_axes}
         return tuple(1 if a in shared else n for a, n in enumerate(inner, 1))
 
     def _one_axis(self, number: int) -> Shape:
