@@ -2,6 +2,7 @@
 
 from jaxact import reference
 from jaxact._src.definition import Limit, Nonnegative, Positive, Real
+from jaxact._src.explain import explain
 from jaxact._src.function import elementwise
 from jaxact._src.select import use
 from jaxact.activations import (
@@ -36,6 +37,7 @@ __all__ = [
     "clip",
     "deserialize",
     "elementwise",
+    "explain",
     "fat_relu",
     "get",
     "hard_mish",

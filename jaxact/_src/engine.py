@@ -12,14 +12,14 @@ backward: `jax.custom_jvp` saves f'(x) and evaluates it in the forward, `jax.cus
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import jet
-from jax.extend.core import Primitive
+from jax.extend.core import Primitive, jaxprs_in_params
 from jax.interpreters import ad, batching, mlir
 
 from jaxact._src import elementary
@@ -233,6 +233,21 @@ def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **param
         return [functools.reduce(jnp.add, [s * t for s, t in zip(slopes, rest)])]
 
     return jet.jet(product, primals, series, factorial_scaled=False)
+
+
+# -- inspection -----------------------------------------------------------------------------------------------
+
+
+def activations_in(jaxpr: Any) -> Iterator[tuple[str, Operation, Sequence[Any]]]:
+    """What a jaxpr and those within it do with activations: (what, operation, abstract operands)."""
+    for equation in jaxpr.eqns:
+        if equation.primitive is activation_p:
+            yield "value", equation.params["op"], [v.aval for v in equation.invars]
+        elif equation.primitive is linear_p:
+            what = "backward" if equation.params["transpose"] else "tangent"
+            yield what, equation.params["op"], [v.aval for v in equation.invars]
+        for inner in jaxprs_in_params(equation.params):
+            yield from activations_in(inner)
 
 
 # -- lowering -------------------------------------------------------------------------------------------------

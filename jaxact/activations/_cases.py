@@ -24,8 +24,17 @@ def clamp(low: Real, x: Array, high: Real) -> Array:
 
 
 def inside(low: Real, x: Array, high: Real) -> Array:
-    """1 strictly between the limits, else 0: the derivative of `clamp`, 0 at both ends as in PyTorch."""
-    return step((x > low) & (x < high), x)
+    """1 strictly between the limits, else 0: the derivative of `clamp`, 0 at both ends as in PyTorch.
+
+    A limit at infinity is none: there the derivative at infinity is 1.
+    """
+    above = jnp.ones_like(x, bool) if _unlimited(low) else x > low
+    below = jnp.ones_like(x, bool) if _unlimited(high) else x < high
+    return step(above & below, x)
+
+
+def _unlimited(limit: Real) -> bool:
+    return not is_array(limit) and math.isinf(limit)
 
 
 def short(value: float) -> bool:
