@@ -47,12 +47,11 @@ class Elementwise:
         **named: Any,
     ) -> Array:
         request = requested() if implementation is None else implementation
-        positional, keywords = parameters, tuple(named.items())
-        try:  # numbers are looked up with one hash; arrays have none
-            call = _prepared(self.definition, positional, keywords, request, residual, inplace)
-            arrays: tuple[Array, ...] = ()
-        except _ArrayParametersError:
-            call, arrays = _prepare(self.definition, positional, named, request, residual, inplace)
+        key = (self.definition, request, residual, inplace)
+        if all(type(v) in _NUMBERS for v in (*parameters, *named.values())):
+            call, arrays = _prepared(*key, *parameters, **named)  # one hash in C
+        else:
+            call, arrays = _prepare(*key, *parameters, **named)
         if inplace and isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer):
             return call.donating(x, *arrays)
         return call.plain(x, *arrays)
@@ -205,8 +204,7 @@ def elementwise(
 # -- from checked parameters to a jitted callable ---------------------------------------------------------------
 
 
-class _ArrayParametersError(Exception):
-    """A parameter is an array, so the call can't be looked up by value."""
+_NUMBERS = frozenset({float, int, bool, type(None)})
 
 
 class _Call:
@@ -226,42 +224,16 @@ def _jitted(operation: ElementwiseOperation) -> _Call:
     return _Call(operation)
 
 
-@functools.lru_cache(maxsize=4096, typed=True)
-def _prepared_by_value(
-    definition: ElementwiseDefinition,
-    request: Implementation | None,
-    residual: Residual | None,
-    inplace: bool,
-    positional: int,
-    *parameters: Any,
-) -> _Call:
-    named = dict(zip(parameters[positional::2], parameters[positional + 1 :: 2]))
-    return _prepare(definition, parameters[:positional], named, request, residual, inplace)[0]
-
-
-def _prepared(
-    definition: ElementwiseDefinition,
-    positional: tuple[Any, ...],
-    keywords: tuple[tuple[str, Any], ...],
-    request: Implementation | None,
-    residual: Residual | None,
-    inplace: bool,
-) -> _Call:
-    flat = (*positional, *(v for item in keywords for v in item))
-    for value in flat:
-        if is_array(value):
-            raise _ArrayParametersError
-    return _prepared_by_value(definition, request, residual, inplace, len(positional), *flat)
-
-
 def _prepare(
     definition: ElementwiseDefinition,
-    positional: Sequence[Any],
-    named: Mapping[str, Any],
     request: Implementation | None,
     residual: Residual | None,
     inplace: bool,
+    /,
+    *positional: Any,
+    **named: Any,
 ) -> tuple[_Call, tuple[Array, ...]]:
+    """The jitted callable of these parameters, and those of them that are its operands."""
     check_implementation(request)
     parameters = definition.bind(positional, named)
     arrays = {n: v for n, v in parameters.items() if is_array(v)}
@@ -274,6 +246,9 @@ def _prepare(
         inplace=inplace,
     )
     return _jitted(operation), tuple(arrays.values())
+
+
+_prepared = functools.lru_cache(maxsize=4096, typed=True)(_prepare)
 
 
 def _residual(
@@ -298,10 +273,9 @@ def _residual(
 
 def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     definition = operation.definition
-    if not hasattr(x, "dtype"):
-        if not isinstance(x, bool | int | float):
-            raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
-        x = jnp.asarray(x)
+    if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
+        raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
+    x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
     if _keeps_integers(operation, x):
