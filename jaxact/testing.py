@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -70,10 +71,9 @@ def check_activation(
 
 def _chex() -> Any:
     try:
-        import chex  # noqa: PLC0415
+        return importlib.import_module("chex")
     except ImportError as error:
         raise ImportError("jaxact.testing needs chex: pip install 'jaxact[testing]'") from error
-    return chex
 
 
 @contextlib.contextmanager

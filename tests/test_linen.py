@@ -86,6 +86,13 @@ def test_it_is_hashable_clones_and_pickles():
     assert "leaky_relu" in repr(layer)
 
 
+def test_parameters_may_be_arrays():
+    slopes = np.array([0.5, 1, 2, 3], np.float32)
+    y = Activation("leaky_relu", negative_slope=slopes, slc=(slice(0, 1),)).apply({}, X)
+    np.testing.assert_array_equal(y[0], np.where(X[0] > 0, X[0], X[0] * slopes))
+    np.testing.assert_array_equal(y[1], X[1])
+
+
 @pytest.mark.parametrize("lift", [nn.remat, nn.jit])
 def test_lifted_transforms_take_it(lift):
     layer = lift(Activation)("leaky_relu", negative_slope=0.5)
