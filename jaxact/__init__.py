@@ -4,7 +4,18 @@ from jaxact import reference
 from jaxact._src.definition import Limit, Nonnegative, Positive, Real
 from jaxact._src.function import elementwise
 from jaxact._src.select import use
-from jaxact.elementwise import identity, leaky_relu, relu, relu6
+from jaxact.elementwise import (
+    identity,
+    leaky_relu,
+    log_sigmoid,
+    quick_gelu,
+    relu,
+    relu6,
+    sigmoid,
+    silu,
+    softplus,
+    sqrt_softplus,
+)
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"
@@ -19,10 +30,16 @@ __all__ = [
     "get",
     "identity",
     "leaky_relu",
+    "log_sigmoid",
     "names",
+    "quick_gelu",
     "reference",
     "relu",
     "relu6",
     "serialize",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "sqrt_softplus",
     "use",
 ]

@@ -27,6 +27,7 @@ import numpy as np
 from jax import lax
 
 from jaxact._src import coefficients as c
+from jaxact._src.roots import Roots
 
 Array = jax.Array
 LOG2E = math.log2(math.e)
@@ -44,7 +45,10 @@ def horner(coefficients: Sequence[float], x: Array) -> Array:
 
 
 def head(x: Array, bits: int) -> Array:
-    """float32 `x` truncated to its leading `bits` significand bits; ``x - head(x, bits)`` is exact."""
+    """`x` truncated to its leading `bits` significand bits; ``x - head(x, bits)`` is exact."""
+    if x.dtype == jnp.float64:
+        mask = np.int64(-(1 << (53 - bits)))
+        return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.int64) & mask, jnp.float64)
     return _float(_bits(x) & np.int32(-(1 << (24 - bits))))
 
 
@@ -78,8 +82,13 @@ class Elementary:
 
     @property
     def tail(self) -> bool:
-        """Whether exponents are split into head and tail: worth it only for full float32."""
-        return not self.lite and not self.double
+        """Whether exponents are split into head and tail; 16-bit results need no more than one word."""
+        return not self.lite
+
+    @property
+    def digits(self) -> int:
+        """The bits of a significand."""
+        return 53 if self.double else 24
 
     @property
     def shift(self) -> int:
@@ -98,8 +107,12 @@ class Elementary:
 
     @property
     def exp_limit(self) -> float:
-        """exp(-limit) is the smallest that `exp` returns, exp(+limit) is finite."""
-        return 708.0 if self.double else 88.0
+        """exp(-limit) is 0 or the smallest that `exp` returns, exp(+limit) is finite."""
+        return 709.0 if self.double else 88.0
+
+    def vanishing(self, shift: int = 0) -> float:
+        """2**shift * exp(-x) is exactly 0 here, the end of the domain of `exp`."""
+        return (1023 + shift if self.double else 127 + shift) * LN2
 
     def _check(self, *values: Array) -> None:
         for v in values:
@@ -114,11 +127,20 @@ class Elementary:
 
     def upper(self, x: Array, limit: Any) -> Array:
         """min(x, limit), NaN stays NaN."""
-        return jnp.where(x > limit, jnp.asarray(limit, x.dtype), x)
+        bound = self._bound(limit)
+        return jnp.where(x > bound, bound, x)
 
     def lower(self, x: Array, limit: Any) -> Array:
         """max(x, limit), NaN stays NaN."""
-        return jnp.where(x < limit, jnp.asarray(limit, x.dtype), x)
+        bound = self._bound(limit)
+        return jnp.where(x < bound, bound, x)
+
+    def _bound(self, limit: Any) -> Array:
+        """A limit such as 88 / beta, which may lie beyond the largest number of this dtype."""
+        if isinstance(limit, float | int) and math.isfinite(limit):
+            largest = float(jnp.finfo(self.dtype).max)
+            limit = min(max(limit, -largest), largest)
+        return jnp.asarray(limit, self.dtype)
 
     # -- exponentials -----------------------------------------------------------------------------------------
 
@@ -140,14 +162,17 @@ class Elementary:
         w = x if tail is None else x + tail
         if self.lite:  # scale and shift inside the exponent: no subnormal intermediate, one instruction
             return jnp.exp2(w * LOG2E + float(shift)) if shift else jnp.exp2(w * LOG2E)
-        if tail is not None:  # exp(x + tail) = exp(x) + tail * exp(x), the sum would round the tail away
-            e = self._native_exp(x, None, shift)
-            return e + e * tail
+        if tail is not None:  # the sum would round the tail away, so it gives up some digits to the rest
+            w = head(w, self.digits - (8 if self.double else 4))
+            rest = (x - w) + tail
+            e = self._native_exp(w, None, shift)
+            return e + e * rest
         if not shift:
             return jnp.exp(w)
-        # Where exp(w) is subnormal the shift goes inside; elsewhere outside, where it is exact.
-        inside = float(np.float32(shift * LN2)) if not self.double else float(np.round(shift * LN2, 6))
-        rest = math.exp(shift * LN2 - inside)
+        # Where exp(w) is subnormal the shift goes inside, as an integer so that the sum is exact; elsewhere
+        # outside, where it is exact.
+        inside = float(math.floor(shift * LN2))
+        rest = math.ldexp(math.exp(-inside), shift)
         deep = w < -0.7 * self.exp_limit
         e = jnp.exp(jnp.where(deep, w + inside, w))
         return e * jnp.where(deep, jnp.asarray(rest, w.dtype), jnp.asarray(2.0**shift, w.dtype))
@@ -202,26 +227,64 @@ class Elementary:
 
     # -- two-word arithmetic ----------------------------------------------------------------------------------
 
-    def product(self, x: Array, factor: Any) -> tuple[Array, Array]:
-        """x * factor as an unevaluated sum of two words; `factor` is a number or an array.
+    def head(self, x: Array) -> Array:
+        """`x` truncated to half its digits, so that the product of two heads is exact."""
+        return head(x, self.digits // 2)
+
+    def split(self, factor: Any) -> tuple[Any, Any]:
+        """A number or array as its head and the rest; a number is taken to its full float64 value."""
+        if not isinstance(factor, float | int):
+            factor_head = self.head(factor)
+            return factor_head, factor - factor_head
+        mantissa, exponent = math.frexp(factor)
+        scale = 2.0 ** (self.digits // 2)
+        factor_head = math.ldexp(math.trunc(mantissa * scale) / scale, exponent)
+        return factor_head, factor - factor_head
+
+    def product(self, x: Array, factor: Any, factor_low: float = 0.0) -> tuple[Array, Array]:
+        """x * (factor + factor_low) as an unevaluated sum of two words; `factor` is a number or an array.
 
         A number is taken to its full float64 value, so a parameter such as 0.1 loses nothing.
         """
         if not self.tail:
             return x * factor, jnp.zeros_like(x)
-        factor_hi, factor_lo = self.split(factor)
-        x_hi = head(x, 12)
-        hi = x_hi * factor_hi
-        return hi, (x - x_hi) * factor_hi + x * factor_lo
+        factor_head, factor_rest = self.split(factor)
+        x_head = self.head(x)
+        return x_head * factor_head, (x - x_head) * factor_head + x * (factor_rest + factor_low)
 
-    def split(self, factor: Any) -> tuple[Any, Any]:
-        """A number or array as a 12-bit head, whose products with 12-bit heads are exact, and the rest."""
-        if isinstance(factor, float | int):
-            bits = np.float32(factor).view(np.int32) & np.int32(-(1 << 12))
-            factor_head = float(bits.view(np.float32))
-            return factor_head, factor - factor_head
-        factor_head = head(factor, 12)
-        return factor_head, factor - factor_head
+    def difference(self, x: Array, y: Any) -> tuple[Array, Array]:
+        """x - y as a head and the rest; both finite. `y` is a number (to its full float64 value) or an array.
+
+        XLA's CPU backend of jaxlib 0.10 undoes the customary error-free sum, but cannot see through a head.
+        """
+        y_low = 0.0
+        if isinstance(y, float | int):
+            y_low = y - float(np.asarray(y, self.dtype))
+        d = x - y
+        if not self.tail:
+            return d, jnp.zeros_like(d)
+        d_head = self.head(d)
+        larger = jnp.abs(x) > abs(y)
+        rest = (jnp.where(larger, x, -y) - d_head) + jnp.where(larger, -y, x)
+        return d_head, rest - y_low if y_low else rest
+
+    def reciprocal(self, y: Any) -> tuple[Any, Any]:
+        """1 / y as a head and the rest, `y` a number or an array."""
+        if isinstance(y, float | int):
+            return self.split(1.0 / y)
+        i = 1.0 / y
+        if not self.tail:
+            return i, jnp.zeros_like(i)
+        i_head = self.head(i)
+        y_head, y_rest = self.split(y)
+        return i_head, ((1.0 - i_head * y_head) - i_head * y_rest) * i
+
+    def beside_root(self, fit: Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
+        """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
+        root = fit.double if self.double else fit.single
+        d = (x - root.center[0]) + (x_low - root.center[1])
+        near = d * horner([scale * v for v in root.coefficients], d)
+        return jnp.where(jnp.abs(d) < root.radius, near, otherwise)
 
     # -- the logistic family, e = exp(x) or exp(-|x|), E = 2**shift * e ---------------------------------------
 
@@ -266,30 +329,28 @@ class Elementary:
         inner = (1.0 + az) if az_low is None else ((1.0 + az) + az_low)
         return (E * (inner + E * 2.0**-self.shift)) / (d * d)
 
-    def gate_curvature(self, E: Array, constant: Array | float, square: Array) -> Array:
-        """e ((constant - square) + e (constant + square)) / (1 + e)**3, E = 2**shift exp(-a)."""
+    def gate_curvature(
+        self, E: Array, constant: Array | float, square: Array, scale: float = 1.0
+    ) -> Array:
+        """scale * e ((constant - square) + e (constant + square)) / (1 + e)**3, E = 2**shift exp(-a)."""
         e = E * 2.0**-self.shift
         d = 1.0 + e
-        return ((E * ((constant - square) + e * (constant + square))) / (d * d * d)) * 2.0**-self.shift
+        return ((E * ((constant - square) + e * (constant + square))) / (d * d * d)) * (2.0**-self.shift * scale)
 
     # -- the normal distribution ------------------------------------------------------------------------------
 
     @property
     def gauss_limit(self) -> float:
-        """From here on exp(-a*a/2) * a is zero."""
-        return 39.0 if self.double else 14.4
+        """Here `gauss` is exactly zero, the end of its domain."""
+        return math.sqrt(2.0 * self.vanishing(self.shift))
 
-    def gauss(self, a: Array, shift: int = 0, extra: Array | None = None) -> Array:
-        """2**shift * exp(-a*a/2 + extra) with a*a split into exact head and tail, a >= 0."""
-        if self.double:
-            a_hi = jnp.round(a * 2.0**20) * 2.0**-20
-            low = (a - a_hi) * (a + a_hi) * -0.5
-            return self.exp((a_hi * a_hi) * -0.5, low if extra is None else low + extra, shift)
+    def gauss(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
+        """2**shift * exp(-(a + low)**2 / 2), the square split into exact head and tail."""
         if not self.tail:
-            return self.exp((a * a) * -0.5, extra, shift)
-        a_hi = head(a, 12)
-        low = (a - a_hi) * (a + a_hi) * -0.5
-        return self.exp((a_hi * a_hi) * -0.5, low if extra is None else low + extra, shift)
+            return self.exp((a * a) * -0.5, None, shift)
+        a_head = self.head(a)
+        rest = a - a_head if low is None else (a - a_head) + low
+        return self.exp((a_head * a_head) * -0.5, rest * (a_head + 0.5 * rest) * -1.0, shift)
 
     def times_mills(self, w: Array, a: Array) -> Array:
         """w * exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit, with one division."""

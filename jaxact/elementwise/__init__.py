@@ -1,10 +1,17 @@
 """The elementwise activations, a room for each kind of mathematics."""
 
+from jaxact.elementwise.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
 from jaxact.elementwise.piecewise import identity, leaky_relu, relu, relu6
 
 __all__ = [
     "identity",
     "leaky_relu",
+    "log_sigmoid",
+    "quick_gelu",
     "relu",
     "relu6",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "sqrt_softplus",
 ]
