@@ -5,7 +5,10 @@ from jaxact._src.definition import Limit, Nonnegative, Positive, Real
 from jaxact._src.function import elementwise
 from jaxact._src.select import use
 from jaxact.elementwise import (
+    gelu,
+    gelu_clipped,
     identity,
+    laplace,
     leaky_relu,
     log_sigmoid,
     quick_gelu,
@@ -27,8 +30,11 @@ __all__ = [
     "Real",
     "deserialize",
     "elementwise",
+    "gelu",
+    "gelu_clipped",
     "get",
     "identity",
+    "laplace",
     "leaky_relu",
     "log_sigmoid",
     "names",

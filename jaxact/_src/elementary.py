@@ -19,6 +19,7 @@ shift, exp, exp2, sqrt. Arguments must lie in the stated domains (callers clamp 
 import dataclasses
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -27,7 +28,7 @@ import numpy as np
 from jax import lax
 
 from jaxact._src import coefficients as c
-from jaxact._src.roots import Roots
+from jaxact._src import roots
 
 Array = jax.Array
 LOG2E = math.log2(math.e)
@@ -227,9 +228,9 @@ class Elementary:
 
     # -- two-word arithmetic ----------------------------------------------------------------------------------
 
-    def head(self, x: Array) -> Array:
-        """`x` truncated to half its digits, so that the product of two heads is exact."""
-        return head(x, self.digits // 2)
+    def head(self, x: Array, thirds: int | None = None) -> Array:
+        """`x` truncated to half its digits, so that the product of two heads is exact, or to thirds of them."""
+        return head(x, self.digits // 2 if thirds is None else self.digits * thirds // 3)
 
     def split(self, factor: Any) -> tuple[Any, Any]:
         """A number or array as its head and the rest; a number is taken to its full float64 value."""
@@ -253,7 +254,7 @@ class Elementary:
         return x_head * factor_head, (x - x_head) * factor_head + x * (factor_rest + factor_low)
 
     def difference(self, x: Array, y: Any) -> tuple[Array, Array]:
-        """x - y as a head and the rest; both finite. `y` is a number (to its full float64 value) or an array.
+        """x - y, rounded, and the rest. `y` is a number (to its full float64 value) or an array.
 
         XLA's CPU backend of jaxlib 0.10 undoes the customary error-free sum, but cannot see through a head.
         """
@@ -265,26 +266,35 @@ class Elementary:
             return d, jnp.zeros_like(d)
         d_head = self.head(d)
         larger = jnp.abs(x) > abs(y)
-        rest = (jnp.where(larger, x, -y) - d_head) + jnp.where(larger, -y, x)
-        return d_head, rest - y_low if y_low else rest
+        from_head = (jnp.where(larger, x, -y) - d_head) + jnp.where(larger, -y, x)
+        rest = from_head - (d - d_head)
+        return d, rest - y_low if y_low else rest
 
-    def reciprocal(self, y: Any) -> tuple[Any, Any]:
-        """1 / y as a head and the rest, `y` a number or an array."""
-        if isinstance(y, float | int):
-            return self.split(1.0 / y)
-        i = 1.0 / y
+    def quotient(self, x: Array, x_low: Array, y: Any) -> tuple[Array, Array]:
+        """(x + x_low) / y as an unevaluated sum of two words; `y` is a number or an array."""
         if not self.tail:
-            return i, jnp.zeros_like(i)
+            return x / y, jnp.zeros_like(x)
+        i, i_rest = self._reciprocal(y)
+        x_head = self.head(x)
+        return x_head * i, (x - x_head) * i + (x * i_rest + x_low * i)
+
+    def _reciprocal(self, y: Any) -> tuple[Any, Any]:
+        """1 / y as a head and the rest."""
+        if isinstance(y, float | int):
+            i_head, _ = self.split(1.0 / y)
+            return i_head, float(1 / Fraction(y) - Fraction(i_head))
+        i = 1.0 / y
         i_head = self.head(i)
         y_head, y_rest = self.split(y)
         return i_head, ((1.0 - i_head * y_head) - i_head * y_rest) * i
 
-    def beside_root(self, fit: Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
+    def beside_root(self, fit: roots.Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
         """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
         root = fit.double if self.double else fit.single
-        d = (x - root.center[0]) + (x_low - root.center[1])
-        near = d * horner([scale * v for v in root.coefficients], d)
-        return jnp.where(jnp.abs(d) < root.radius, near, otherwise)
+        d, d_low = x - root.center[0], x_low - root.center[1]
+        q = horner([scale * v for v in root.coefficients], d + d_low)
+        # jaxlib 0.10 would fold both words of the center into one if their differences were added first.
+        return jnp.where(jnp.abs(d) < root.radius, d * q + d_low * q, otherwise)
 
     # -- the logistic family, e = exp(x) or exp(-|x|), E = 2**shift * e ---------------------------------------
 
@@ -369,8 +379,10 @@ class Elementary:
         if self.lite:
             return (hi - a) * horner(c.GELU_SLOPE_LITE, a / (a + c.GELU_SLOPE_LITE_K))
         if self.double:
-            return self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
-        return ((hi - a) + lo) * horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+            plain = self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
+            return self.beside_root(roots.GELU_SLOPE_CORE, a, 0.0, plain)
+        q = horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+        return (hi - a) * q + lo * q  # not ((hi - a) + lo) * q, see `beside_root`
 
 
 def _round_exponent(w: Array, shift: int) -> tuple[Array, Array]:
