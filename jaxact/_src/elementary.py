@@ -355,12 +355,21 @@ class Elementary:
         return math.sqrt(2.0 * self.vanishing(self.shift))
 
     def gauss(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
-        """2**shift * exp(-(a + low)**2 / 2), the square split into exact head and tail."""
-        if not self.tail:
-            return self.exp((a * a) * -0.5, None, shift)
+        """2**shift * exp(-(a + low)**2 / 2)."""
+        return self._exp_square(a, low, -0.5, shift)
+
+    def exp_minus_square(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
+        """2**shift * exp(-(a + low)**2)."""
+        return self._exp_square(a, low, -1.0, shift)
+
+    def _exp_square(self, a: Array, low: Array | None, factor: float, shift: int) -> Array:
+        """The square split into exact head and tail; `factor` is a power of two."""
+        if self.lite:
+            whole = a if low is None else a + low
+            return self.exp((whole * whole) * factor, None, shift)
         a_head = self.head(a)
         rest = a - a_head if low is None else (a - a_head) + low
-        return self.exp((a_head * a_head) * -0.5, rest * (a_head + 0.5 * rest) * -1.0, shift)
+        return self.exp((a_head * a_head) * factor, rest * (2.0 * a_head + rest) * factor, shift)
 
     def times_mills(self, w: Array, a: Array) -> Array:
         """w * exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit, with one division."""
@@ -371,6 +380,11 @@ class Elementary:
         k, coefficients = (c.MILLS_DOUBLE_K, c.MILLS_DOUBLE) if self.double else (c.MILLS_K, c.MILLS)
         r = 1.0 / (a + k)
         return (w * r) * horner(coefficients, 2.0 * (a * r) - 1.0)
+
+    def erf_ratio(self, s: Array) -> Array:
+        """erf(s) / s for 0 <= s <= log(2)."""
+        self._check(s)
+        return horner(c.ERF_DOUBLE if self.double else c.ERF, s * s)
 
     def gelu_slope_core(self, a: Array) -> Array:
         """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""

@@ -4,6 +4,7 @@ Notation as in `logistic`: E = 2**shift * exp(...), and two words (u, low) stand
 """
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -218,3 +219,82 @@ def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
 def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
     d, _, E = _standard(el, x, mu, sigma)
     return (-d * E / sigma) * (_DENSITY * 2.0**-el.shift / sigma)
+
+
+# -- serf: x erf(softplus(x)) ----------------------------------------------------------------------------------
+
+_DOUBLE_DENSITY = 2.0 / math.sqrt(math.pi)  # erf'(0)
+
+
+class _Serf(NamedTuple):
+    """What value and derivatives share, with softplus(x) = p + u * ratio."""
+
+    E: Array  # 2**(shift / 2) * exp(-|x|)
+    u: Array  # exp(-|x|)
+    ratio: Array  # log1p(u) / u
+    p: Array  # max(x, 0)
+    right: Array  # x > 0
+
+
+def _serf_parts(el: Elementary, x: Array, top: float) -> _Serf:
+    half = el.shift // 2
+    E = el.exp(-el.upper(jnp.abs(x), el.vanishing(half)), None, half)
+    u = E * 2.0**-half
+    right = x > 0.0
+    return _Serf(E, u, el.log1p01_ratio(u), jnp.where(right, el.upper(x, top), 0.0), right)
+
+
+def _serf_top(el: Elementary) -> float:
+    """From here on erf(softplus(x)) rounds to 1."""
+    return math.sqrt(el.saturation + 5.0)
+
+
+def _erf_right(el: Elementary, s: Array, g: Array) -> Array:
+    """erf(s) for s >= log(2), g = exp(-s*s)."""
+    return 1.0 - 2.0 * el.times_mills(g, s * math.sqrt(2.0))
+
+
+@elementwise(
+    formula=r"x \cdot \operatorname{erf}(\log(1 + e^x))",
+    source="Nag, Bhattacharyya, Mukherjee and Kundu 2021, arXiv:2108.09598",
+    range="[-0.3484, inf)",
+    limits="0, inf",
+)
+def serf(el: Elementary, x: Array) -> Array:
+    """Error function of the softplus, times x: like mish, with erf in place of tanh."""
+    E, u, ratio, p, right = _serf_parts(el, x, _serf_top(el))
+    l = u * ratio
+    s = p + l
+    erf = _erf_right(el, s, el.exp(-(s * s)))
+    left = (el.lower(x, -el.underflow) * (E * ratio * el.erf_ratio(l))) * 2.0 ** -(el.shift // 2)
+    return jnp.where(right, x * erf, left)
+
+
+@serf.derivative
+def _(el: Elementary, x: Array) -> Array:
+    top = _serf_top(el)
+    E, u, ratio, p, right = _serf_parts(el, x, top)
+    l = u * ratio
+    s = p + l
+    g = el.exp(-(s * s))
+    x = el.lower(el.upper(x, top), -el.underflow)
+    slope = x * ((_DOUBLE_DENSITY * g) / (1.0 + u))
+    left = (E * (ratio * el.erf_ratio(l) + slope)) * 2.0 ** -(el.shift // 2)
+    value = jnp.where(right, _erf_right(el, s, g) + slope, left)
+    return el.beside_root(roots.SERF_SLOPE, x, 0.0, value)
+
+
+@serf.second_derivative
+def _(el: Elementary, x: Array) -> Array:
+    top = math.sqrt(el.vanishing(el.shift))
+    E, u, ratio, p, right = _serf_parts(el, x, top)
+    l = u * ratio
+    g = el.exp_minus_square(p, el.shift, l)
+    x = el.lower(el.upper(x, top), -el.underflow)
+    d = 1.0 / (1.0 + u)
+    above, below = jnp.where(right, 1.0, u) * d, jnp.where(right, u, 1.0) * d  # sigmoid(x), sigmoid(-x)
+    bend = 2.0 + x * (below - 2.0 * (p + l) * above)
+    scaled = jnp.where(right, 2.0 ** (el.shift // 2), E) * d
+    value = (g * (scaled * bend)) * (_DOUBLE_DENSITY * 2.0 ** -(el.shift // 2 + el.shift))
+    value = el.beside_root(roots.SERF_CURVATURE_LEFT, x, 0.0, value)
+    return el.beside_root(roots.SERF_CURVATURE_RIGHT, x, 0.0, value)
