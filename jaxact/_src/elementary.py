@@ -17,9 +17,9 @@ shift, exp, exp2, sqrt. Arguments must lie in the stated domains (callers clamp 
 """
 
 import dataclasses
-import fractions
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -28,6 +28,7 @@ import numpy as np
 from jax import lax
 
 from jaxact._src import coefficients as c
+from jaxact._src import roots
 
 Array = jax.Array
 LOG2E = math.log2(math.e)
@@ -150,6 +151,10 @@ class Elementary:
             limit = min(max(limit, -largest), largest)
         return jnp.asarray(limit, self.dtype)
 
+    def between(self, x: Array, limit: Any) -> Array:
+        """x clipped to plus and minus limit, NaN stays NaN."""
+        return self.lower(self.upper(x, limit), -limit)
+
     # -- exponentials -----------------------------------------------------------------------------------------
 
     def exp(self, x: Array, tail: Array | None = None, shift: int = 0) -> Array:
@@ -194,10 +199,6 @@ class Elementary:
         limit = 2.0 * self.exp_limit
         root = self.exp(0.5 * self.lower(self.upper(x, limit), -limit))
         return root * root
-
-    def exp_tail(self, x: Array, tail: Array | None = None) -> Array:
-        """2**shift * exp(min(x, 0) + tail), down to exactly 0, with the profile's `shift`."""
-        return self.exp(self.lower(self.upper(x, 0.0), -self.vanishing(self.shift)), tail, self.shift)
 
     def exp_words(self, x: Array) -> tuple[Array, Array]:
         """exp(x) as a head and the rest, about 6 bits more than `exp` has, for |x| <= 20.
@@ -252,11 +253,6 @@ class Elementary:
     def expm1(self, x: Array) -> Array:
         return self.exp_expm1(x)[1]
 
-    def exp_difference(self, e: Array, d: Array, at: float) -> Array:
-        """exp(r + d) - exp(r) for e = exp(r + d) and at = exp(r), accurate relative to itself for small d."""
-        near = jnp.expm1(d) if self.double else d + (d * d) * horner(c.EXPM1, d)
-        return jnp.where(jnp.abs(d) < 0.34, at * near, e - at)
-
     def log1p01(self, x: Array) -> Array:
         """log(1 + x) for 0 <= x <= 1; 1.7 ULP."""
         return x * self.log1p01_ratio(x)
@@ -271,9 +267,9 @@ class Elementary:
 
     # -- two-word arithmetic ----------------------------------------------------------------------------------
 
-    def head(self, x: Array) -> Array:
-        """`x` truncated to half its digits, so that the product of two heads is exact."""
-        return head(x, self.digits // 2)
+    def head(self, x: Array, thirds: int | None = None) -> Array:
+        """`x` truncated to half its digits, so that the product of two heads is exact, or to thirds of them."""
+        return head(x, self.digits // 2 if thirds is None else self.digits * thirds // 3)
 
     def split(self, factor: Any) -> tuple[Any, Any]:
         """A number or array as its head and the rest; a number is taken to its full float64 value."""
@@ -297,7 +293,7 @@ class Elementary:
         return x_head * factor_head, (x - x_head) * factor_head + x * (factor_rest + factor_low)
 
     def difference(self, x: Array, y: Any) -> tuple[Array, Array]:
-        """x - y as a head and the rest; both finite. `y` is a number (to its full float64 value) or an array.
+        """x - y, rounded, and the rest. `y` is a number (to its full float64 value) or an array.
 
         XLA's CPU backend of jaxlib 0.10 undoes the customary error-free sum, but cannot see through a head.
         """
@@ -309,34 +305,35 @@ class Elementary:
             return d, jnp.zeros_like(d)
         d_head = self.head(d)
         larger = jnp.abs(x) > abs(y)
-        rest = (jnp.where(larger, x, -y) - d_head) + jnp.where(larger, -y, x)
-        return d_head, rest - y_low if y_low else rest
+        from_head = (jnp.where(larger, x, -y) - d_head) + jnp.where(larger, -y, x)
+        rest = from_head - (d - d_head)
+        return d, rest - y_low if y_low else rest
 
-    def reciprocal(self, y: Any) -> tuple[Any, Any]:
-        """1 / y as a head and the rest, `y` a number or an array."""
+    def quotient(self, x: Array, x_low: Any, y: Any) -> tuple[Array, Array]:
+        """(x + x_low) / y as an unevaluated sum of two words; `y` is a number or an array."""
+        if not self.tail:
+            return x / y, jnp.zeros_like(x)
+        i, i_rest = self._reciprocal(y)
+        x_head = self.head(x)
+        return x_head * i, (x - x_head) * i + (x * i_rest + x_low * i)
+
+    def _reciprocal(self, y: Any) -> tuple[Any, Any]:
+        """1 / y as a head and the rest."""
         if isinstance(y, float | int):
             i_head, _ = self.split(1.0 / y)
-            exact = 1 / fractions.Fraction(y)  # float64 would lose the last digits of the rest
-            return i_head, float(exact - fractions.Fraction(i_head))
+            return i_head, float(1 / Fraction(y) - Fraction(i_head))
         i = 1.0 / y
-        if not self.tail:
-            return i, jnp.zeros_like(i)
         i_head = self.head(i)
         y_head, y_rest = self.split(y)
         return i_head, ((1.0 - i_head * y_head) - i_head * y_rest) * i
 
-    def quotient(self, x: Array, y: Any) -> tuple[Array, Array]:
-        """x / y as an unevaluated sum of two words; `y` is a number or an array."""
-        i_head, i_rest = self.reciprocal(y)
-        if not self.tail:
-            return x * (i_head + i_rest), jnp.zeros_like(x)
-        x_head = self.head(x)
-        return x_head * i_head, (x - x_head) * i_head + x * i_rest
-
-    def offset(self, x: Array, point: tuple[float, float]) -> Array:
-        """x - point, for a point in two words, accurate relative to itself."""
-        hi, lo = point
-        return (x - hi) - lo
+    def beside_root(self, fit: roots.Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
+        """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
+        root = fit.double if self.double else fit.single
+        d, d_low = x - root.center[0], x_low - root.center[1]
+        q = horner([scale * v for v in root.coefficients], d + d_low)
+        # jaxlib 0.10 would fold both words of the center into one if their differences were added first.
+        return jnp.where(jnp.abs(d) < root.radius, d * q + d_low * q, otherwise)
 
     # -- the hyperbolic family --------------------------------------------------------------------------------
 
@@ -377,9 +374,6 @@ class Elementary:
         E = self.exp(-2.0 * a, None if low is None else -2.0 * low, shift + 2)
         d = 1.0 + E * 2.0 ** -(shift + 2)
         return E / (d * d)
-
-    def between(self, x: Array, limit: Any) -> Array:
-        return self.lower(self.upper(x, limit), -limit)
 
     # -- the logistic family, e = exp(x) or exp(-|x|), E = 2**shift * e ---------------------------------------
 
@@ -438,12 +432,21 @@ class Elementary:
         return math.sqrt(2.0 * self.vanishing(self.shift))
 
     def gauss(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
-        """2**shift * exp(-(a + low)**2 / 2), the square split into exact head and tail."""
-        if not self.tail:
-            return self.exp((a * a) * -0.5, None, shift)
+        """2**shift * exp(-(a + low)**2 / 2)."""
+        return self._exp_square(a, low, -0.5, shift)
+
+    def exp_minus_square(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
+        """2**shift * exp(-(a + low)**2)."""
+        return self._exp_square(a, low, -1.0, shift)
+
+    def _exp_square(self, a: Array, low: Array | None, factor: float, shift: int) -> Array:
+        """The square split into exact head and tail; `factor` is a power of two."""
+        if self.lite:
+            whole = a if low is None else a + low
+            return self.exp((whole * whole) * factor, None, shift)
         a_head = self.head(a)
         rest = a - a_head if low is None else (a - a_head) + low
-        return self.exp((a_head * a_head) * -0.5, rest * (a_head + 0.5 * rest) * -1.0, shift)
+        return self.exp((a_head * a_head) * factor, rest * (2.0 * a_head + rest) * factor, shift)
 
     def times_mills(self, w: Array, a: Array) -> Array:
         """w * exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit, with one division."""
@@ -455,6 +458,11 @@ class Elementary:
         r = 1.0 / (a + k)
         return (w * r) * horner(coefficients, 2.0 * (a * r) - 1.0)
 
+    def erf_ratio(self, s: Array) -> Array:
+        """erf(s) / s for 0 <= s <= log(2)."""
+        self._check(s)
+        return horner(c.ERF_DOUBLE if self.double else c.ERF, s * s)
+
     def gelu_slope_core(self, a: Array) -> Array:
         """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""
         self._check(a)
@@ -462,8 +470,10 @@ class Elementary:
         if self.lite:
             return (hi - a) * horner(c.GELU_SLOPE_LITE, a / (a + c.GELU_SLOPE_LITE_K))
         if self.double:
-            return self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
-        return ((hi - a) + lo) * horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+            plain = self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
+            return self.beside_root(roots.GELU_SLOPE_CORE, a, 0.0, plain)
+        q = horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+        return (hi - a) * q + lo * q  # not ((hi - a) + lo) * q, see `beside_root`
 
 
 def _power_of_two(k: Array) -> Array:

@@ -129,7 +129,7 @@ def _(el: Elementary, y: Array) -> Array:
 def _celu_exp(el: Elementary, x: Array, alpha: Positive, shift: int = 0) -> Array:
     """2**shift * exp(x / alpha) for x <= 0; the exponent is large, so it is split in two words."""
     left = el.lower(el.upper(x, 0.0), -el.vanishing(shift) * alpha)
-    return el.exp(*el.quotient(left, alpha), shift)
+    return el.exp(*el.quotient(left, 0.0, alpha), shift)
 
 
 @elementwise(

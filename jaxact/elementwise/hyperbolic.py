@@ -1,13 +1,13 @@
 """Activations made of the hyperbolic tangent."""
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxact._src import roots
 from jaxact._src.definition import Positive
-from jaxact._src.elementary import Elementary, horner
+from jaxact._src.elementary import Elementary
 from jaxact._src.function import elementwise
 
 Array = jax.Array
@@ -72,14 +72,14 @@ def _(el: Elementary, x: Array) -> Array:
 
 def _capped(el: Elementary, x: Array, cap: Positive) -> Array:
     """x / cap as far as its tanh tells apart, rounded once (XLA multiplies by a rounded 1 / cap)."""
-    hi, lo = el.quotient(el.between(x, el.saturation * cap), cap)
+    hi, lo = el.quotient(el.between(x, el.saturation * cap), 0.0, cap)
     return hi + lo
 
 
 def _capped_sech2(el: Elementary, x: Array, cap: Positive, shift: int = 0) -> Array:
     """2**shift * sech(x / cap)**2; the exponent is large, so it is split in two words."""
     a = el.upper(jnp.abs(x), 0.5 * el.vanishing(shift + 2) * cap)
-    return el.sech2(*el.quotient(a, cap), shift=shift)
+    return el.sech2(*el.quotient(a, 0.0, cap), shift=shift)
 
 
 @elementwise(
@@ -129,11 +129,6 @@ def _(el: Elementary, y: Array, cap: Positive) -> Array:
 # -- x times a tanh -------------------------------------------------------------------------------------------
 
 
-# x tanh(x) turns where x tanh(x) = 1, and there exp(-2 x) is:
-_LISHT_ROOT = (1.199678659439087, -1.918135308014613e-08)
-_LISHT_ROOT_E = 0.0907762782268676
-
-
 @elementwise(
     formula=r"x \tanh(x)",
     source="Roy et al., LiSHT, arXiv:1901.05894",
@@ -155,39 +150,16 @@ def _(el: Elementary, x: Array) -> Array:
 
 @lisht.second_derivative
 def _(el: Elementary, x: Array) -> Array:
-    # 8 e ((1 + e) - a (1 - e))/(1 + e)**3, e = exp(-2 a). The inner difference minus itself at its root, so that
-    # both of its terms vanish there and have the same sign.
+    # 8 e ((1 + e) - a (1 - e))/(1 + e)**3, e = exp(-2 a)
     a = el.upper(jnp.abs(x), 0.5 * el.vanishing(el.shift))
-    E = el.exp(-2.0 * a, None, el.shift)
+    E = el.full.exp(-2.0 * a, None, el.shift)
     e = E * 2.0**-el.shift
-    b = el.offset(a, _LISHT_ROOT)
-    root = _LISHT_ROOT[0] + _LISHT_ROOT[1]
-    inner = el.exp_difference(e, -2.0 * b, _LISHT_ROOT_E) * (1.0 + root) - b * (1.0 - e)
     d = 1.0 + e
-    return (E * inner) / (d * d * d) * 2.0 ** (3 - el.shift)
+    value = (E * ((1.0 - a) + e * (1.0 + a))) / (d * d * d) * 2.0 ** (3 - el.shift)
+    return el.beside_root(roots.LISHT_CURVATURE, a, 0.0, value)
 
 
 # -- mish: x n/(n + 2), n = w (w + 2), w = exp(x) -----------------------------------------------------------------
-
-_MISH_SLOPE_ROOT = (-1.1924312114715576, -3.043937594950088e-09)
-_MISH_SLOPE_ROOT_W = 0.3034825352815289  # exp of it
-
-
-class _Bend(NamedTuple):
-    """The sum of (a_k + b_k x) u**k, u = exp(+-x), with a root; u is `root_u` there."""
-
-    a: tuple[int, ...]
-    b: tuple[int, ...]
-    root: tuple[float, float]
-    root_u: float
-
-    def at(self, el: Elementary, x: Array, u: Array, sign: float) -> Array:
-        """The sum for u = exp(sign * x), written as itself minus itself at the root."""
-        v = self.root_u
-        c1, c2, c3 = (a + b * sum(self.root) for a, b in zip(self.a[1:], self.b[1:]))
-        chord = (c1 + v * (c2 + v * c3)) + u * ((c2 + v * c3) + u * c3)
-        offset = el.offset(x, self.root)
-        return offset * horner(self.b, u) + el.exp_difference(u, sign * offset, v) * chord
 
 
 @elementwise(
@@ -206,60 +178,34 @@ def mish(el: Elementary, x: Array) -> Array:
 
 @mish.derivative
 def _(el: Elementary, x: Array) -> Array:
-    # w q/(2 + 2 w + w**2)**2 with q = 4 (1 + x) + w (6 + 4 x) + 4 w**2 + w**3, written as q minus q at its root r:
-    # every term has the factor x - r or w - exp(r), and all have the same sign.
+    # w (4 (1 + x) + w (6 + 4 x + w (4 + w)))/(2 + 2 w + w**2)**2
     top = 0.65 * el.saturation  # from here on it is 1
     x = el.lower(el.upper(x, top), -el.vanishing(el.shift))
-    E = el.exp(x, None, el.shift)
-    w, at = E * 2.0**-el.shift, _MISH_SLOPE_ROOT_W
-    root = sum(_MISH_SLOPE_ROOT)
-    b = el.offset(x, _MISH_SLOPE_ROOT)
-    rise = el.exp_difference(w, b, at)
-    q = 4.0 * b * (1.0 + w) + rise * ((6.0 + 4.0 * root + 4.0 * at + at * at) + w * ((4.0 + at) + w))
+    E = el.full.exp(x, None, el.shift)
+    w = E * 2.0**-el.shift
+    q = 4.0 * (1.0 + x) + w * ((6.0 + 4.0 * x) + w * (4.0 + w))
     d = 2.0 + w * (2.0 + w)
-    return jnp.where(x >= top, 1.0, ((E * q) / (d * d)) * 2.0**-el.shift)
-
-
-# mish'' = 4 v n/d**3 with u = exp(-|x|) and n = sum of (a_k + b_k x) u**k, on either side of 0.
-_MISH_RIGHT = _Bend((2, 6, 8, 4), (-2, -3, 2, 2), (1.490571141242981, 3.824244750226317e-08), 0.22524396405848376)
-_MISH_LEFT = _Bend(
-    (4, 8, 6, 2), (2, 2, -3, -2), (-2.2563765048980713, 1.0853727816905676e-07), 0.10472929546651437
-)
+    value = jnp.where(x >= top, 1.0, ((E * q) / (d * d)) * 2.0**-el.shift)
+    return el.beside_root(roots.MISH_SLOPE, x, 0.0, value)
 
 
 @mish.second_derivative
 def _(el: Elementary, x: Array) -> Array:
+    # 4 v n/d**3, on either side of 0 in powers of u = exp(-|x|)
     right = x > 0.0
     a = el.upper(jnp.abs(x), el.vanishing(el.shift))
-    U = el.exp(-a, None, el.shift)
+    U = el.full.exp(-a, None, el.shift)
     u = U * 2.0**-el.shift
-    n = jnp.where(right, _MISH_RIGHT.at(el, a, u, -1.0), _MISH_LEFT.at(el, -a, u, 1.0))
+    n_right = (2.0 - 2.0 * a) + u * ((6.0 - 3.0 * a) + u * ((8.0 + 2.0 * a) + u * (4.0 + 2.0 * a)))
+    n_left = (4.0 - 2.0 * a) + u * ((8.0 - 2.0 * a) + u * ((6.0 + 3.0 * a) + u * (2.0 + 2.0 * a)))
     d = jnp.where(right, 1.0 + u * (2.0 + 2.0 * u), 2.0 + u * (2.0 + u))
-    return (jnp.where(right, u, 1.0) * U) * (n / (d * d * d)) * 2.0 ** (2 - el.shift)
+    v = jnp.where(right, u, 1.0) * U
+    value = v * (jnp.where(right, n_right, n_left) / (d * d * d)) * 2.0 ** (2 - el.shift)
+    value = el.beside_root(roots.MISH_CURVATURE_LEFT, x, 0.0, value)
+    return el.beside_root(roots.MISH_CURVATURE_RIGHT, x, 0.0, value)
 
 
 # -- telu: x tanh(e), e = exp(x) ------------------------------------------------------------------------------
-
-
-class _TeluRoot(NamedTuple):
-    """A root in two words, and what e = exp(x) and s = exp(-2 e) are there."""
-
-    root: tuple[float, float]
-    e: float
-    s: float
-
-    def differences(self, el: Elementary, x: Array, e: Array) -> tuple[Array, Array, Array, Array]:
-        """x, e and s minus themselves at the root, and s."""
-        s = el.exp(-2.0 * el.upper(e, el.saturation))
-        offset = el.offset(x, self.root)
-        rise = el.exp_difference(e, offset, self.e)
-        return offset, rise, el.exp_difference(s, -2.0 * rise, self.s), s
-
-
-# A root, e there and s = exp(-2 e) there; of the slope, and of the curvature's second factor on either side.
-_TELU_SLOPE = _TeluRoot((-1.0788600444793701, -1.3985253939463168e-08), 0.33998286542025413, 0.5066343540015849)
-_TELU_LEFT = _TeluRoot((-2.065971851348877, -4.480787289097529e-08), 0.12669509623453334, 0.7761649690047716)
-_TELU_RIGHT = _TeluRoot((0.6965639591217041, 1.2734682824672245e-09), 2.006845247362529, 0.018066597371730782)
 
 
 @elementwise(
@@ -289,20 +235,12 @@ def _telu_tanh(el: Elementary, E: Array, e: Array) -> Array:
 
 @telu.derivative
 def _(el: Elementary, x: Array) -> Array:
-    # tanh(e) + x e sech(e)**2
+    # tanh(e) + x e sech(e)**2; beside the root 16 bit too needs all digits
+    el = el.full
     x = el.lower(el.upper(x, math.log(el.saturation)), -el.vanishing(el.shift))
     E, e = _telu_exp(el, x)
-    plain = jnp.where(e < _TINY, E * (1.0 + x), el.tanh(e) * 2.0**el.shift + (x * E) * el.sech2(e))
-    return jnp.where(jnp.abs(x + 1.3) < 0.7, _telu_slope_by_root(el, x, e), plain * 2.0**-el.shift)
-
-
-def _telu_slope_by_root(el: Elementary, x: Array, e: Array) -> Array:
-    """(1 - s**2 + 4 x e s)/(1 + s)**2, s = exp(-2 e), the numerator minus itself at its root."""
-    offset, rise, fall, s = _TELU_SLOPE.differences(el, x, e)
-    r, at_e, at_s = sum(_TELU_SLOPE.root), _TELU_SLOPE.e, _TELU_SLOPE.s
-    n = 4.0 * s * (offset * e + r * rise) + fall * ((4.0 * r * at_e - at_s) - s)
-    d = 1.0 + s
-    return n / (d * d)
+    value = jnp.where(e < _TINY, E * (1.0 + x), el.tanh(e) * 2.0**el.shift + (x * E) * el.sech2(e))
+    return el.beside_root(roots.TELU_SLOPE, x, 0.0, value * 2.0**-el.shift)
 
 
 @telu.second_derivative
@@ -313,14 +251,8 @@ def _(el: Elementary, x: Array) -> Array:
     top = math.log(0.5 * el.vanishing(el.shift + 2))
     x = el.lower(el.upper(x, top), -el.vanishing(el.shift))
     E, e = _telu_exp(el, x)
-    bend = jnp.where(x < -0.6, _telu_bend(el, x, e, _TELU_LEFT), _telu_bend(el, x, e, _TELU_RIGHT))
+    bend = 2.0 + x * (1.0 - 2.0 * (e * el.tanh(e)))
     square = el.sech2(*el.exp_words(el.lower(x, -20.0)), shift=el.shift)
-    return ((E * square) * bend) * 2.0 ** (-2 * el.shift)
-
-
-def _telu_bend(el: Elementary, x: Array, e: Array, root: _TeluRoot) -> Array:
-    """2 + x (1 - 2 e tanh(e)), minus itself at a root."""
-    offset, rise, fall, s = root.differences(el, x, e)
-    tanh_e = el.tanh(e)
-    tanh_rise = -2.0 * fall / ((1.0 + s) * (1.0 + root.s))
-    return offset * (1.0 - 2.0 * e * tanh_e) - 2.0 * sum(root.root) * (rise * tanh_e + root.e * tanh_rise)
+    value = ((E * square) * bend) * 2.0 ** (-2 * el.shift)
+    value = el.beside_root(roots.TELU_CURVATURE_LEFT, x, 0.0, value)
+    return el.beside_root(roots.TELU_CURVATURE_RIGHT, x, 0.0, value)
