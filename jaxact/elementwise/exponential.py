@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxact._src.definition import Positive, Real
+from jaxact._src.definition import Positive, Real, is_array
 from jaxact._src.elementary import Elementary, horner
 from jaxact._src.function import elementwise
 
@@ -68,7 +68,9 @@ def _check_monotonous(name: str, alpha: Real) -> None:
 )
 def elu(el: Elementary, x: Array, alpha: Real = 1.0) -> Array:
     """Exponential linear unit: x above 0, alpha (exp(x) - 1) below."""
-    return jnp.where(x >= 0.0, x, alpha * _left_expm1(el, x))
+    # -0 goes right, to keep its sign, and with it subnormal numbers, where they count as 0
+    right = x if not is_array(alpha) and alpha == 1 else jnp.where(x > 0.0, x, alpha * x)
+    return jnp.where(x >= 0.0, right, alpha * _left_expm1(el, x))
 
 
 @elu.derivative
