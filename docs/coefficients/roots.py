@@ -55,7 +55,7 @@ ROOTS = {
     "MISH_SLOPE": (mish, 1, -1.19, 0.5),
     "MISH_CURVATURE_LEFT": (mish, 2, -2.256, 0.5),
     "MISH_CURVATURE_RIGHT": (mish, 2, 1.49, 0.4),
-    "TELU_SLOPE": (telu, 1, -1.079, 0.7),
+    "TELU_SLOPE": (telu, 1, -1.079, 0.95),
     "TELU_CURVATURE_LEFT": (telu, 2, -2.066, 0.5),
     "TELU_CURVATURE_RIGHT": (telu, 2, 0.697, 0.3),
 }

@@ -193,9 +193,10 @@ class Elementary:
     def exp_unbounded(self, x: Array) -> Array:
         """exp(x) on the whole line, inf above and 0 below; 2.6 ULP."""
         self._check(x)
-        if self.native:
+        if self.double or (self.native and self.lite):
             return self._native_exp(x, None, 0)
-        # The square leaves the range by itself, without a select; its root is well inside.
+        # The square leaves the range by itself, without a select; its root is well inside,
+        # where the backend's exp is accurate too (jaxlib 0.10 has 4.4 ULP at 88.7).
         limit = 2.0 * self.exp_limit
         root = self.exp(0.5 * self.lower(self.upper(x, limit), -limit))
         return root * root
