@@ -50,9 +50,7 @@ def interpolated(values, radius):
     """Coefficients of the polynomial through values at the Chebyshev nodes, in powers of d."""
     n = len(values)
     angles = [mp.pi * (j + mpf(1) / 2) / n for j in range(n)]
-    chebyshev = [
-        mp.fsum(v * mp.cos(k * a) for v, a in zip(values, angles)) * (2 - (k == 0)) / n for k in range(n)
-    ]
+    chebyshev = [mp.fsum(v * mp.cos(k * a) for v, a in zip(values, angles)) * (2 - (k == 0)) / n for k in range(n)]
     previous, current = [mpf(1)], [mpf(0), mpf(1)]
     total = [mpf(0)] * n
     for k in range(n):
@@ -87,7 +85,11 @@ def fit(function, order, guess, radius, dtype):
         if error < BOUND[dtype]:
             break
     hi = dtype(float(root))
-    return (float(hi), float(dtype(float(root - mpf(float(hi)))))), [float(dtype(float(c))) for c in coefficients], error
+    return (
+        (float(hi), float(dtype(float(root - mpf(float(hi)))))),
+        [float(dtype(float(c))) for c in coefficients],
+        error,
+    )
 
 
 def show(name, center, radius, coefficients):

@@ -291,7 +291,8 @@ class Elementary:
     def beside_root(self, fit: roots.Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
         """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
         root = fit.double if self.double else fit.single
-        d, d_low = x - root.center[0], x_low - root.center[1]
+        d = x - root.center[0]
+        d_low = x_low - root.center[1]
         q = horner([scale * v for v in root.coefficients], d + d_low)
         # jaxlib 0.10 would fold both words of the center into one if their differences were added first.
         return jnp.where(jnp.abs(d) < root.radius, d * q + d_low * q, otherwise)
@@ -339,9 +340,7 @@ class Elementary:
         inner = (1.0 + az) if az_low is None else ((1.0 + az) + az_low)
         return (E * (inner + E * 2.0**-self.shift)) / (d * d)
 
-    def gate_curvature(
-        self, E: Array, constant: Array | float, square: Array, scale: float = 1.0
-    ) -> Array:
+    def gate_curvature(self, E: Array, constant: Array | float, square: Array, scale: float = 1.0) -> Array:
         """scale * e ((constant - square) + e (constant + square)) / (1 + e)**3, E = 2**shift exp(-a)."""
         e = E * 2.0**-self.shift
         d = 1.0 + e
