@@ -2,11 +2,20 @@
 
 from jaxact import reference
 from jaxact._src.definition import Limit, Nonnegative, Positive, Real
+from jaxact._src.explain import explain
 from jaxact._src.function import elementwise
 from jaxact._src.select import use
-from jaxact.elementwise import (
+from jaxact.activations import (
+    clip,
+    fat_relu,
     gelu,
     gelu_clipped,
+    hard_mish,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
     identity,
     laplace,
     leaky_relu,
@@ -14,11 +23,18 @@ from jaxact.elementwise import (
     quick_gelu,
     relu,
     relu6,
+    relu_squared,
     serf,
     sigmoid,
     silu,
+    soft_shrink,
     softplus,
+    sparse_plus,
+    sparse_sigmoid,
     sqrt_softplus,
+    swish,
+    threshold,
+    thresholded_relu,
 )
 from jaxact.registry import deserialize, get, names, serialize
 
@@ -29,11 +45,20 @@ __all__ = [
     "Nonnegative",
     "Positive",
     "Real",
+    "clip",
     "deserialize",
     "elementwise",
+    "explain",
+    "fat_relu",
     "gelu",
     "gelu_clipped",
     "get",
+    "hard_mish",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
     "identity",
     "laplace",
     "leaky_relu",
@@ -43,11 +68,18 @@ __all__ = [
     "reference",
     "relu",
     "relu6",
+    "relu_squared",
     "serf",
     "serialize",
     "sigmoid",
     "silu",
+    "soft_shrink",
     "softplus",
+    "sparse_plus",
+    "sparse_sigmoid",
     "sqrt_softplus",
+    "swish",
+    "threshold",
+    "thresholded_relu",
     "use",
 ]

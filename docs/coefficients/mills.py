@@ -14,7 +14,9 @@ DEGREE_P, DEGREE_Q = 4, 5
 
 def solve(a, target, weight, fixed):
     """P and Q as one vector without Q(0) = 1; `fixed` maps indices to values."""
-    columns = np.hstack([a[:, None] ** np.arange(DEGREE_P + 1), -target[:, None] * a[:, None] ** np.arange(1, DEGREE_Q + 1)])
+    columns = np.hstack(
+        [a[:, None] ** np.arange(DEGREE_P + 1), -target[:, None] * a[:, None] ** np.arange(1, DEGREE_Q + 1)]
+    )
     columns = columns / target[:, None]
     rhs = np.ones_like(a)
     free = [i for i in range(columns.shape[1]) if i not in fixed]
