@@ -173,10 +173,10 @@ class Elementary:
         # Where exp(w) is subnormal the shift goes inside, as an integer so that the sum is exact; elsewhere
         # outside, where it is exact.
         inside = float(math.floor(shift * LN2))
-        rest = math.ldexp(math.exp(-inside), shift)
+        outside = math.ldexp(math.exp(-inside), shift)
         deep = w < -0.7 * self.exp_limit
         e = jnp.exp(jnp.where(deep, w + inside, w))
-        return e * jnp.where(deep, jnp.asarray(rest, w.dtype), jnp.asarray(2.0**shift, w.dtype))
+        return e * jnp.where(deep, jnp.asarray(outside, w.dtype), jnp.asarray(2.0**shift, w.dtype))
 
     def exp2(self, x: Array, tail: Array | None = None, shift: int = 0) -> Array:
         """2**(shift + x + tail), `tail` the rest of an exponent known to more than one word."""
@@ -235,8 +235,8 @@ class Elementary:
     def split(self, factor: Any) -> tuple[Any, Any]:
         """A number or array as its head and the rest; a number is taken to its full float64 value."""
         if not isinstance(factor, float | int):
-            factor_head = self.head(factor)
-            return factor_head, factor - factor_head
+            array_head = self.head(factor)
+            return array_head, factor - array_head
         mantissa, exponent = math.frexp(factor)
         scale = 2.0 ** (self.digits // 2)
         factor_head = math.ldexp(math.trunc(mantissa * scale) / scale, exponent)
@@ -292,7 +292,7 @@ class Elementary:
         """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
         root = fit.double if self.double else fit.single
         d = x - root.center[0]
-        d_low = x_low - root.center[1]
+        d_low: Any = x_low - root.center[1]
         q = horner([scale * v for v in root.coefficients], d + d_low)
         # jaxlib 0.10 would fold both words of the center into one if their differences were added first.
         return jnp.where(jnp.abs(d) < root.radius, d * q + d_low * q, otherwise)
