@@ -378,7 +378,8 @@ class Elementary:
             return (w * r) * horner(c.MILLS_LITE, a * r)
         k, coefficients = (c.MILLS_DOUBLE_K, c.MILLS_DOUBLE) if self.double else (c.MILLS_K, c.MILLS)
         r = 1.0 / (a + k)
-        return (w * r) * horner(coefficients, 2.0 * (a * r) - 1.0)
+        t, w = 2.0 * (a * r) - 1.0, w * r
+        return w * coefficients[0] + (w * t) * horner(coefficients[1:], t)  # rounds less than w times the sum
 
     def erf_ratio(self, s: Array) -> Array:
         """erf(s) / s for 0 <= s <= log(2)."""
