@@ -384,7 +384,10 @@ class Elementary:
     def erf_ratio(self, s: Array) -> Array:
         """erf(s) / s for 0 <= s <= log(2)."""
         self._check(s)
-        return horner(c.ERF_DOUBLE if self.double else c.ERF, s * s)
+        first, *rest = c.ERF_DOUBLE if self.double else c.ERF
+        if not self.double:  # 2/sqrt(pi) lies far from a float32
+            first = 2.0 / math.sqrt(math.pi)
+        return 1.0 + horner((first - 1.0, *rest), s * s)
 
     def gelu_slope_core(self, a: Array) -> Array:
         """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""
