@@ -138,4 +138,4 @@ def _imported(path: str, allow: Sequence[str]) -> Callable[..., Any]:
         found = getattr(found, part, None)
     if not callable(found):
         raise ValueError(f"module {module!r} has no callable {name!r}")
-    return found  # type: ignore[no-any-return]
+    return found

@@ -14,7 +14,7 @@ from jaxact._src.definition import ElementwiseDefinition
 REQUIRED = {"threshold": {"threshold": 0.1, "value": 20.0}, "softcap": {"cap": 30.0}}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """One activation at one setting, through one implementation."""
 

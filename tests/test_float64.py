@@ -20,7 +20,7 @@ def _derivative(case: Case, order: int):
     value = case
     for _ in range(order):
         value = functools.partial(lambda f, v: jax.jvp(f, (v,), (jnp.ones_like(v),))[1], value)
-    return jax.jit(lambda x: value(x))
+    return jax.jit(value)
 
 
 def _points(case: Case) -> np.ndarray:

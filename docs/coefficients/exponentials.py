@@ -1,4 +1,4 @@
-"""Finds EXP, EXP2, EXPM1, LOG1P and TANH_SHRINK, their LITE forms, TANH_P_LITE and TANH_Q_LITE, and TANH_SHRINK_DOUBLE.
+"""Finds EXP, EXP2, EXPM1, LOG1P and TANH_SHRINK, their LITE and DOUBLE forms, TANH_P_LITE and TANH_Q_LITE.
 
 Run ``python docs/coefficients/exponentials.py``. Near-minimax: least squares at Chebyshev nodes, weighted for the
 relative error of what the polynomial is part of, with Lawson's re-weighting, in float64; then rounded to float32

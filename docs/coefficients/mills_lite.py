@@ -1,7 +1,7 @@
 """Finds ``MILLS_LITE``: exp(a*a/2) Phi(-a) (a + K) in u = a/(a + K), 0 <= a <= 14.85, of least relative error.
 
-The first coefficient is fixed at K/2, so that gelu of a tiny x is exactly x/2: one unit less, and half of twice the
-smallest normal number would be flushed to zero. Linear programming on a grid; float32 coefficients.
+The first coefficient is fixed at K/2, so that gelu of a tiny x is exactly x/2: one unit less, and half of twice
+the smallest normal number would be flushed to zero. Linear programming on a grid; float32 coefficients.
 """
 
 import numpy as np

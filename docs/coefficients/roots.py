@@ -47,7 +47,7 @@ ROOTS = {
     "GELU_TANH_SLOPE": (gelu_tanh, 1, -0.752, 0.25),
     "GELU_TANH_CURVATURE": (gelu_tanh, 2, 1.41, 0.4),
     "GELU_SLOPE_CORE": (lambda a: mp.exp(a * a / 2) * mp.ncdf(-a) - a / mp.sqrt(2 * mp.pi), 0, 0.7518, 0.5),
-    "SERF_SLOPE": (serf, 1, -1.2, 0.5),
+    "SERF_SLOPE": (serf, 1, -1.2, 1.1),
     "SERF_CURVATURE_LEFT": (serf, 2, -2.25, 0.5),
     "SERF_CURVATURE_RIGHT": (serf, 2, 1.09, 0.4),
     "SQRT_SOFTPLUS_CURVATURE": (sqrt_softplus, 2, 0.937, 1.2),

@@ -6,6 +6,7 @@ by hand; it binds no primitive and chooses no implementation.
 
 import dataclasses
 import inspect
+import itertools
 import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
@@ -128,6 +129,7 @@ class Facts:
     kinks: str = "none"  # where a derivative jumps, and what it is there
     limits: str = ""  # at -inf and +inf
     settings: tuple[Mapping[str, Any], ...] = ()  # parameters that tests and tables cover beside the defaults
+    ordered: tuple[str, ...] = ()  # parameters that must not decrease in this order
     keeps_integers: bool = False  # integer in, same integer dtype out, as jax.nn has it
 
 
@@ -135,6 +137,7 @@ class ElementwiseDefinition:
     """``y = f(x; parameters)``, one output element an input element."""
 
     def __init__(self, value: Body, facts: Facts):
+        self.value = value
         self.facts = facts
         self.name = facts.name
         self.parameters = self._read_signature(value)
@@ -169,6 +172,21 @@ class ElementwiseDefinition:
     def define_output_derivative(self, exact: Callable[..., bool] | bool, body: Body) -> None:
         self._output_derivative = _with_elementary(body)
         self._output_is_exact = exact if callable(exact) else lambda **_: exact
+
+    def derive_like(self, other: "ElementwiseDefinition") -> None:
+        """Take the derivatives of a definition with the same value, whose parameters come in the same order."""
+        renamed = dict(zip(other.parameters, self.parameters))
+
+        def mine(body: Body) -> Body:
+            return lambda el, x, **own: body(el, x, **{theirs: own[n] for theirs, n in renamed.items()})
+
+        for key, body in other._bodies.items():
+            if key:
+                self._bodies[key_of([renamed.get(name, name) for name in key])] = mine(body)
+        if other._output_derivative is not None:
+            exact = other._output_is_exact
+            self._output_derivative = mine(other._output_derivative)
+            self._output_is_exact = lambda **own: exact(**{theirs: own[n] for theirs, n in renamed.items()})
 
     # -- what is derived ----------------------------------------------------------------------------------
 
@@ -225,7 +243,15 @@ class ElementwiseDefinition:
         for name, parameter in self.parameters.items():
             if name not in given and parameter.required:
                 raise TypeError(f"{self.name} needs its parameter {name!r}")
-        return {n: p.check(self.name, given.get(n, p.default)) for n, p in self.parameters.items()}
+        bound = {n: p.check(self.name, given.get(n, p.default)) for n, p in self.parameters.items()}
+        self._check_order(bound)
+        return bound
+
+    def _check_order(self, bound: Mapping[str, Any]) -> None:
+        for low, high in itertools.pairwise(self.facts.ordered):
+            a, b = bound[low], bound[high]
+            if not is_array(a) and not is_array(b) and a > b:
+                raise ValueError(f"{self.name}: {low} must not exceed {high}, got {low}={a:g} and {high}={b:g}")
 
 
 def _difference(key: Key, base: Key) -> list[str]:

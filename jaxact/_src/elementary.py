@@ -185,10 +185,10 @@ class Elementary:
         # Where exp(w) is subnormal the shift goes inside, rounded up so that what remains is below 1, and to few
         # bits so that the sum is exact; elsewhere outside, where it is exact.
         inside = math.ceil(shift * LN2 * 2.0**10) / 2.0**10
-        rest = math.ldexp(math.exp(-inside), shift)
+        outside = math.ldexp(math.exp(-inside), shift)
         deep = w < -0.7 * self.exp_limit
         e = jnp.exp(jnp.where(deep, w + inside, w))
-        return e * jnp.where(deep, jnp.asarray(rest, w.dtype), jnp.asarray(2.0**shift, w.dtype))
+        return e * jnp.where(deep, jnp.asarray(outside, w.dtype), jnp.asarray(2.0**shift, w.dtype))
 
     def exp_unbounded(self, x: Array) -> Array:
         """exp(x) on the whole line, inf above and 0 below; 2.6 ULP."""
@@ -275,8 +275,8 @@ class Elementary:
     def split(self, factor: Any) -> tuple[Any, Any]:
         """A number or array as its head and the rest; a number is taken to its full float64 value."""
         if not isinstance(factor, float | int):
-            factor_head = self.head(factor)
-            return factor_head, factor - factor_head
+            array_head = self.head(factor)
+            return array_head, factor - array_head
         mantissa, exponent = math.frexp(factor)
         scale = 2.0 ** (self.digits // 2)
         factor_head = math.ldexp(math.trunc(mantissa * scale) / scale, exponent)
@@ -331,7 +331,8 @@ class Elementary:
     def beside_root(self, fit: roots.Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
         """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
         root = fit.double if self.double else fit.single
-        d, d_low = x - root.center[0], x_low - root.center[1]
+        d = x - root.center[0]
+        d_low: Any = x_low - root.center[1]
         q = horner([scale * v for v in root.coefficients], d + d_low)
         # jaxlib 0.10 would fold both words of the center into one if their differences were added first.
         return jnp.where(jnp.abs(d) < root.radius, d * q + d_low * q, otherwise)
@@ -457,12 +458,16 @@ class Elementary:
             return (w * r) * horner(c.MILLS_LITE, a * r)
         k, coefficients = (c.MILLS_DOUBLE_K, c.MILLS_DOUBLE) if self.double else (c.MILLS_K, c.MILLS)
         r = 1.0 / (a + k)
-        return (w * r) * horner(coefficients, 2.0 * (a * r) - 1.0)
+        t, w = 2.0 * (a * r) - 1.0, w * r
+        return w * coefficients[0] + (w * t) * horner(coefficients[1:], t)  # rounds less than w times the sum
 
     def erf_ratio(self, s: Array) -> Array:
         """erf(s) / s for 0 <= s <= log(2)."""
         self._check(s)
-        return horner(c.ERF_DOUBLE if self.double else c.ERF, s * s)
+        first, *rest = c.ERF_DOUBLE if self.double else c.ERF
+        if not self.double:  # 2/sqrt(pi) lies far from a float32
+            first = 2.0 / math.sqrt(math.pi)
+        return 1.0 + horner((first - 1.0, *rest), s * s)
 
     def gelu_slope_core(self, a: Array) -> Array:
         """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""

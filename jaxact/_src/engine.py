@@ -12,19 +12,23 @@ backward: `jax.custom_jvp` saves f'(x) and evaluates it in the forward, `jax.cus
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import jet
-from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxact._src import elementary
 from jaxact._src.operation import Operation
 from jaxact._src.select import select
+
+if TYPE_CHECKING:
+    from jax.extend.core import Primitive
+else:  # the same class; importing jax.extend brings Pallas along, and half of the time that jaxact may take
+    Primitive = type(lax.exp_p)
 
 Array = jax.Array
 Mask = tuple[bool, ...]
@@ -56,7 +60,7 @@ def _evaluate_linear(
     return op.transpose(el, residuals, rest[0], mask)
 
 
-_EVALUATE = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
+_EVALUATE: dict[Primitive, Callable[..., Any]] = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -88,11 +92,15 @@ def _is_zero(tangent: Any) -> bool:
     return type(tangent) is ad.Zero
 
 
+def _zero_of(primal: Any) -> Any:
+    return ad.Zero.from_primal_value(primal)  # type: ignore[attr-defined]
+
+
 def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
     y = activation_p.bind(*operands, op=op)
     mask = tuple(not _is_zero(t) for t in tangents)
     if not any(mask):
-        return y, ad.Zero.from_primal_value(y)
+        return y, _zero_of(y)
     op.check_differentiable()
     residuals = (y,) if op.saves_output else operands
     (tangent,) = linear_p.bind(
@@ -105,19 +113,33 @@ def _linear_jvp(
     operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation, mask: Mask, transpose: bool
 ) -> tuple[Sequence[Any], Sequence[Any]]:
     n = len(mask)
-    parameters = {"op": op, "mask": mask, "transpose": transpose}
-    outputs = linear_p.bind(*operands, **parameters)
+    outputs = linear_p.bind(*operands, op=op, mask=mask, transpose=transpose)
     terms: list[Sequence[Any]] = []
-    if not all(map(_is_zero, tangents[n:])):
-        terms.append(linear_p.bind(*operands[:n], *map(ad.instantiate_zeros, tangents[n:]), **parameters))
+    rest = [t for t in tangents[n:] if not _is_zero(t)]
+    if rest:
+        kept = mask if transpose else _among(mask, [not _is_zero(t) for t in tangents[n:]])
+        terms.append(linear_p.bind(*operands[:n], *rest, op=op, mask=kept, transpose=transpose))
     moving = tuple(not _is_zero(t) for t in tangents[:n])
     if any(moving):
         terms.append(
-            _curvature_terms(operands, [t for t in tangents[:n] if not _is_zero(t)], moving, **parameters)
+            _curvature_terms(
+                operands,
+                [t for t in tangents[:n] if not _is_zero(t)],
+                moving,
+                op=op,
+                mask=mask,
+                transpose=transpose,
+            )
         )
     if not terms:
-        return outputs, [ad.Zero.from_primal_value(o) for o in outputs]
+        return outputs, [_zero_of(o) for o in outputs]
     return outputs, [functools.reduce(jnp.add, column) for column in zip(*terms)]
+
+
+def _among(mask: Mask, chosen: Sequence[bool]) -> Mask:
+    """The operands in `mask` whose turn in `chosen` says so."""
+    turns = iter(chosen)
+    return tuple(m and next(turns) for m in mask)
 
 
 def _curvature_terms(
@@ -131,27 +153,48 @@ def _curvature_terms(
 ) -> list[Any]:
     """How the linear map changes as its residuals move: sum over i, j of op_ij(x)·velocity_j·t_i."""
     n = len(mask)
-    residuals, rest = operands[:n], list(operands[n:])
-    columns = []
-    for i in (i for i, m in enumerate(mask) if m):
-        (moved,) = linear_p.bind(*residuals, *velocities, op=op.differentiate(i), mask=moving, transpose=False)
-        if transpose:
-            columns.append(op.unbroadcast(moved * rest[0], residuals[i]))
-        else:
-            columns.append(moved * rest.pop(0))
-    return columns if transpose else [functools.reduce(jnp.add, columns)]
+    residuals, rest = operands[:n], operands[n:]
+    moved = [
+        linear_p.bind(*residuals, *velocities, op=op.differentiate(i), mask=moving, transpose=False)[0]
+        for i, m in enumerate(mask)
+        if m
+    ]
+    return _products(residuals, moved, rest, op=op, mask=mask, transpose=transpose)
+
+
+def _products(
+    residuals: Sequence[Any],
+    slopes: Sequence[Any],
+    rest: Sequence[Any],
+    *,
+    op: Operation,
+    mask: Mask,
+    transpose: bool,
+) -> list[Any]:
+    """What `linear` gives for known derivatives; computed like it in float32 or float64, and rounded once."""
+    dtype = elementary.profile(None, residuals[0].dtype).dtype
+    slopes, rest = ([v.astype(dtype) for v in values] for values in (slopes, rest))
+    if transpose:
+        kept = [r for r, m in zip(residuals, mask) if m]
+        return [op.unbroadcast(s * rest[0], r).astype(r.dtype) for s, r in zip(slopes, kept)]
+    total = functools.reduce(jnp.add, [s * t for s, t in zip(slopes, rest)])
+    return [total.astype(residuals[0].dtype)]
 
 
 def _linear_transpose(
     cotangents: Sequence[Any], *operands: Any, op: Operation, mask: Mask, transpose: bool
 ) -> list[Any]:
     n = len(mask)
+    asked = [ad.is_undefined_primal(t) for t in operands[n:]]
     if all(map(_is_zero, cotangents)):
-        return [None] * n + [ad.Zero(t.aval) for t in operands[n:]]
-    flipped = linear_p.bind(
-        *operands[:n], *map(ad.instantiate_zeros, cotangents), op=op, mask=mask, transpose=not transpose
+        return [None] * n + [ad.Zero(t.aval) if a else None for t, a in zip(operands[n:], asked)]
+    kept = mask if transpose else _among(mask, asked)
+    flipped = iter(
+        linear_p.bind(
+            *operands[:n], *map(ad.instantiate_zeros, cotangents), op=op, mask=kept, transpose=not transpose
+        )
     )
-    return [None] * n + list(flipped)
+    return [None] * n + [next(flipped) if a else None for a in asked]
 
 
 # -- batching: operands broadcast against x from the right, so a batch dimension goes to the front ---------------
@@ -213,15 +256,29 @@ def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **param
     """The linear map as a product of a derivative and its argument, each with a rule of its own."""
 
     def product(*operands: Any) -> Any:
-        op, mask, transpose = parameters["op"], parameters["mask"], parameters["transpose"]
-        residuals, rest = operands[: len(mask)], list(operands[len(mask) :])
-        slopes = [activation_p.bind(*residuals, op=op.differentiate(i)) for i, m in enumerate(mask) if m]
-        if transpose:
-            kept = [r for r, m in zip(residuals, mask) if m]
-            return [op.unbroadcast(s * rest[0], r) for s, r in zip(slopes, kept)]
-        return [functools.reduce(jnp.add, [s * t for s, t in zip(slopes, rest)])]
+        n = len(parameters["mask"])
+        residuals, rest, op = operands[:n], operands[n:], parameters["op"]
+        slopes = [activation_p.bind(*residuals, op=op.differentiate(i)) for i in range(n) if parameters["mask"][i]]
+        return _products(residuals, slopes, rest, **parameters)
 
     return jet.jet(product, primals, series, factorial_scaled=False)
+
+
+# -- inspection -----------------------------------------------------------------------------------------------
+
+
+def activations_in(jaxpr: Any) -> Iterator[tuple[str, Operation, Sequence[Any]]]:
+    """What a jaxpr and those within it do with activations: (what, operation, abstract operands)."""
+    from jax.extend.core import jaxprs_in_params  # noqa: PLC0415  (brings Pallas along, see Primitive above)
+
+    for equation in jaxpr.eqns:
+        if equation.primitive is activation_p:
+            yield "value", equation.params["op"], [v.aval for v in equation.invars]
+        elif equation.primitive is linear_p:
+            what = "backward" if equation.params["transpose"] else "tangent"
+            yield what, equation.params["op"], [v.aval for v in equation.invars]
+        for inner in jaxprs_in_params(equation.params):
+            yield from activations_in(inner)
 
 
 # -- lowering -------------------------------------------------------------------------------------------------

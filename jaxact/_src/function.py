@@ -47,12 +47,11 @@ class Elementwise:
         **named: Any,
     ) -> Array:
         request = requested() if implementation is None else implementation
-        positional, keywords = parameters, tuple(named.items())
-        try:  # numbers are looked up with one hash; arrays have none
-            call = _prepared(self.definition, positional, keywords, request, residual, inplace)
-            arrays: tuple[Array, ...] = ()
-        except _ArrayParametersError:
-            call, arrays = _prepare(self.definition, positional, named, request, residual, inplace)
+        key = (self.definition, request, residual, inplace)
+        if all(type(v) in _NUMBERS for v in (*parameters, *named.values())):
+            call, arrays = _prepared(*key, *parameters, **named)  # one hash in C
+        else:
+            call, arrays = _prepare(*key, *parameters, **named)
         if inplace and isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer):
             return call.donating(x, *arrays)
         return call.plain(x, *arrays)
@@ -96,14 +95,19 @@ class Elementwise:
 
         return define
 
+    def derive_like(self, other: "Elementwise") -> None:
+        """Take the derivatives of an activation with the same value, whose parameters come in the same order."""
+        self.definition.derive_like(other.definition)
+        self.__doc__ = _document(self.definition)
+
     def _define(self, names: Sequence[str], body: B) -> B:
         self.definition.define_derivative(names, body)
         return body
 
     @property
     def value(self) -> Body:
-        """The body, for other definitions to build on: ``silu.value(el, x)``."""
-        return self.definition.body(())
+        """The body as it was written, for other definitions to build on: ``silu.value(el, x)``."""
+        return self.definition.value
 
 
 @overload
@@ -121,6 +125,7 @@ def elementwise(
     kinks: str = ...,
     limits: str = ...,
     settings: Sequence[Mapping[str, Any]] = ...,
+    ordered: Sequence[str] = ...,
     keeps_integers: bool = ...,
 ) -> Callable[[Body], Elementwise]: ...
 
@@ -137,6 +142,7 @@ def elementwise(
     kinks: str = "none",
     limits: str = "",
     settings: Sequence[Mapping[str, Any]] = (),
+    ordered: Sequence[str] = (),
     keeps_integers: bool = False,
 ) -> Elementwise | Callable[[Body], Elementwise]:
     r"""Make an activation of a function of one array, written in plain ``jnp``.
@@ -155,6 +161,7 @@ def elementwise(
       kinks: Where a derivative jumps, and what it is there.
       limits: Its limits at both infinities.
       settings: Parameters that tests and tables cover beside the defaults.
+      ordered: Parameters that must not decrease in this order, such as limits.
       keeps_integers: Integer input gives the same integer dtype (else it is promoted as by ``jnp.tanh``).
 
     Returns:
@@ -183,6 +190,7 @@ def elementwise(
             kinks=kinks,
             limits=limits,
             settings=tuple(settings),
+            ordered=tuple(ordered),
             keeps_integers=keeps_integers,
         )
         activation = Elementwise(ElementwiseDefinition(body, facts))
@@ -196,17 +204,17 @@ def elementwise(
 # -- from checked parameters to a jitted callable ---------------------------------------------------------------
 
 
-class _ArrayParametersError(Exception):
-    """A parameter is an array, so the call can't be looked up by value."""
+_NUMBERS = frozenset({float, int, bool, type(None)})
 
 
 class _Call:
     """One operation, jitted with and without donation of x."""
 
     def __init__(self, operation: ElementwiseOperation):
-        run = functools.partial(_run, operation)
-        functools.update_wrapper(run, lambda: None)
-        run.__name__ = run.__qualname__ = operation.name  # type: ignore[attr-defined]
+        def run(x: Any, *arrays: Any) -> Array:
+            return _run(operation, x, *arrays)
+
+        run.__name__ = run.__qualname__ = operation.name
         self.plain = jax.jit(run)
         self.donating = jax.jit(run, donate_argnums=0) if operation.inplace else self.plain
 
@@ -216,42 +224,16 @@ def _jitted(operation: ElementwiseOperation) -> _Call:
     return _Call(operation)
 
 
-@functools.lru_cache(maxsize=4096, typed=True)
-def _prepared_by_value(
-    definition: ElementwiseDefinition,
-    request: Implementation | None,
-    residual: Residual | None,
-    inplace: bool,
-    positional: int,
-    *parameters: Any,
-) -> _Call:
-    named = dict(zip(parameters[positional::2], parameters[positional + 1 :: 2]))
-    return _prepare(definition, parameters[:positional], named, request, residual, inplace)[0]
-
-
-def _prepared(
-    definition: ElementwiseDefinition,
-    positional: tuple[Any, ...],
-    keywords: tuple[tuple[str, Any], ...],
-    request: Implementation | None,
-    residual: Residual | None,
-    inplace: bool,
-) -> _Call:
-    flat = (*positional, *(v for item in keywords for v in item))
-    for value in flat:
-        if is_array(value):
-            raise _ArrayParametersError
-    return _prepared_by_value(definition, request, residual, inplace, len(positional), *flat)
-
-
 def _prepare(
     definition: ElementwiseDefinition,
-    positional: Sequence[Any],
-    named: Mapping[str, Any],
     request: Implementation | None,
     residual: Residual | None,
     inplace: bool,
+    /,
+    *positional: Any,
+    **named: Any,
 ) -> tuple[_Call, tuple[Array, ...]]:
+    """The jitted callable of these parameters, and those of them that are its operands."""
     check_implementation(request)
     parameters = definition.bind(positional, named)
     arrays = {n: v for n, v in parameters.items() if is_array(v)}
@@ -264,6 +246,9 @@ def _prepare(
         inplace=inplace,
     )
     return _jitted(operation), tuple(arrays.values())
+
+
+_prepared = functools.lru_cache(maxsize=4096, typed=True)(_prepare)
 
 
 def _residual(
@@ -288,14 +273,14 @@ def _residual(
 
 def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     definition = operation.definition
-    if not hasattr(x, "dtype"):
-        if not isinstance(x, bool | int | float):
-            raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
-        x = jnp.asarray(x)
+    if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
+        raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
+    x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
-    if jnp.issubdtype(x.dtype, jnp.integer) and definition.facts.keeps_integers and not arrays:
-        return _on_integers(operation, x)
+    if _keeps_integers(operation, x):
+        static = {n: int(v) if isinstance(v, float) else v for n, v in operation.static}
+        return definition.body(())(elementary.PORTABLE, x, **static)
     x = _promoted(x)
     operands = _aligned(definition.name, operation.arrays, x, arrays)
     if operation.request == "inline":
@@ -304,9 +289,10 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     return engine.activation_p.bind(*operands, op=operation)
 
 
-def _on_integers(operation: ElementwiseOperation, x: Array) -> Array:
-    static = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in operation.static}
-    return operation.definition.body(())(elementary.PORTABLE, x, **static)
+def _keeps_integers(operation: ElementwiseOperation, x: Array) -> bool:
+    numbers = [v for _, v in operation.static if isinstance(v, float)]
+    integral = not operation.arrays and all(v.is_integer() for v in numbers)
+    return integral and operation.definition.facts.keeps_integers and jnp.issubdtype(x.dtype, jnp.integer)
 
 
 def _promoted(x: Array) -> Array:

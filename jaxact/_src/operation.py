@@ -82,6 +82,12 @@ class ElementwiseOperation(Operation):
     def name(self) -> str:  # type: ignore[override]
         return self.definition.name
 
+    def __repr__(self) -> str:  # what a jaxpr shows
+        parts = [self.name, *(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in self.static)]
+        parts += [*self.arrays, *(["wrt=" + ",".join(map(str, self.wrt))] if self.wrt else [])]
+        parts += [f"residual={self.residual}"] + ([self.request] if self.request else [])
+        return f"<{' '.join(parts)}>"
+
     @property
     def saves_output(self) -> bool:
         return self.residual == "output" and not self.wrt

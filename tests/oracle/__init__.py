@@ -40,8 +40,19 @@ class Oracle:
         return textbook.exact(self.name, x, order, wrt, **params)
 
     def roots(self, order: int = 0, wrt: str | None = None, **params) -> tuple[float, ...]:
-        """Where the result changes sign through 0, found numerically in 1e-6 <= |x| <= 1e3, and 0."""
-        return _roots(self.derivative(order, wrt), tuple(sorted(params.items())))
+        """Where the result changes sign through 0, found numerically in 1e-6 <= |x| <= 1e3, and 0.
+
+        And the kinks where it leaves 0 continuously, as soft_shrink does at its thresholds.
+        """
+        function = self.derivative(order, wrt)
+        crossings = _roots(function, tuple(sorted(params.items())))
+        sides = np.array([1 - 1e-9, 1 + 1e-9])
+        leaving = []
+        for kink in filter(np.isfinite, self.kinks(**params)):
+            y = np.abs(function(kink * sides, **params))
+            if kink and y.any() and y.max() <= 1e-8 * max(1.0, abs(kink)):
+                leaving.append(float(kink))
+        return (*crossings, *leaving)
 
 
 # An infinite x gets the limit read off between these; their fifth powers are still finite.

@@ -48,7 +48,7 @@ def _erf_gelu_curvature(el: Elementary, x: Array) -> Array:
     return (E * ((root - a) * other + (root_low + _SQRT_2[1]) * other)) * (_DENSITY * 2.0**-el.shift)
 
 
-# -- gelu, tanh form: x sigmoid(z), z = C x + D x**3 ---------------------------------------------------------------
+# -- gelu, tanh form: x sigmoid(z), z = C x + D x**3 -----------------------------------------------------------
 
 _C = (1.5957691216057308, -9.96930880911092e-17)  # 2 sqrt(2/pi)
 _D = (0.07135481627260025, -6.175149918155315e-19)  # 0.044715 C
@@ -263,10 +263,10 @@ def _erf_right(el: Elementary, s: Array, g: Array) -> Array:
 def serf(el: Elementary, x: Array) -> Array:
     """Error function of the softplus, times x: like mish, with erf in place of tanh."""
     E, u, ratio, p, right = _serf_parts(el, x, _serf_top(el))
-    l = u * ratio
-    s = p + l
+    log1p = u * ratio
+    s = p + log1p
     erf = _erf_right(el, s, el.exp(-(s * s)))
-    left = (el.lower(x, -el.underflow) * (E * ratio * el.erf_ratio(l))) * 2.0 ** -(el.shift // 2)
+    left = (el.lower(x, -el.underflow) * (E * ratio * el.erf_ratio(log1p))) * 2.0 ** -(el.shift // 2)
     return jnp.where(right, x * erf, left)
 
 
@@ -274,12 +274,12 @@ def serf(el: Elementary, x: Array) -> Array:
 def _(el: Elementary, x: Array) -> Array:
     top = _serf_top(el)
     E, u, ratio, p, right = _serf_parts(el, x, top)
-    l = u * ratio
-    s = p + l
+    log1p = u * ratio
+    s = p + log1p
     g = el.exp(-(s * s))
     x = el.lower(el.upper(x, top), -el.underflow)
     slope = x * ((_DOUBLE_DENSITY * g) / (1.0 + u))
-    left = (E * (ratio * el.erf_ratio(l) + slope)) * 2.0 ** -(el.shift // 2)
+    left = (E * (ratio * el.erf_ratio(log1p) + slope)) * 2.0 ** -(el.shift // 2)
     value = jnp.where(right, _erf_right(el, s, g) + slope, left)
     return el.beside_root(roots.SERF_SLOPE, x, 0.0, value)
 
@@ -288,12 +288,12 @@ def _(el: Elementary, x: Array) -> Array:
 def _(el: Elementary, x: Array) -> Array:
     top = math.sqrt(el.vanishing(el.shift))
     E, u, ratio, p, right = _serf_parts(el, x, top)
-    l = u * ratio
-    g = el.exp_minus_square(p, el.shift, l)
+    log1p = u * ratio
+    g = el.exp_minus_square(p, el.shift, log1p)
     x = el.lower(el.upper(x, top), -el.underflow)
     d = 1.0 / (1.0 + u)
     above, below = jnp.where(right, 1.0, u) * d, jnp.where(right, u, 1.0) * d  # sigmoid(x), sigmoid(-x)
-    bend = 2.0 + x * (below - 2.0 * (p + l) * above)
+    bend = 2.0 + x * (below - 2.0 * (p + log1p) * above)
     scaled = jnp.where(right, 2.0 ** (el.shift // 2), E) * d
     value = (g * (scaled * bend)) * (_DOUBLE_DENSITY * 2.0 ** -(el.shift // 2 + el.shift))
     value = el.beside_root(roots.SERF_CURVATURE_LEFT, x, 0.0, value)

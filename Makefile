@@ -1,0 +1,39 @@
+# `make demo` and `make test` need Python >= 3.11 and nothing else; PYTHON chooses another interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Each test process may use both cores; more processes than cores only wait for each other.
+JOBS ?= 2
+
+.PHONY: demo test lint format accuracy package clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/digits.py $(ARGS)
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The accuracy contract at its full size, 4 million float32 points a case.
+accuracy: $(VENV)/.installed
+	JAXACT_ACCURACY_POINTS=4000000 $(BIN)/python -m pytest tests/test_accuracy.py $(ARGS)
+
+package: $(VENV)/.installed
+	$(BIN)/python -m build
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test,examples,lint]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-* build dist site *.egg-info

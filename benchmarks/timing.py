@@ -1,0 +1,30 @@
+"""How everything here is timed: interleaved rounds in one process, medians and quartiles of ratios."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+from rich.progress import track
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, number: int, title: str
+) -> dict[str, list[float]]:
+    """Seconds a call, one entry a round; each round runs every call `number` times, one after the other."""
+    for call in calls.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in track(range(rounds), description=title):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(number):
+                call()
+            seconds[name].append((time.perf_counter() - start) / number)
+    return seconds
+
+
+def ratio(seconds: list[float], base: list[float]) -> tuple[float, float]:
+    """The median of the round-by-round ratios, and half their interquartile range."""
+    ratios = [a / b for a, b in zip(seconds, base, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return middle, (high - low) / 2
