@@ -128,8 +128,9 @@ def _(el: Elementary, x: Array, approximate: bool) -> Array:
 # -- gelu between two limits -----------------------------------------------------------------------------------
 
 
-def _within(y: Array, min_val: Limit, max_val: Limit) -> Array:
-    return (y > min_val) & (y < max_val)
+def _inside(y: Array, min_val: Limit, max_val: Limit, derivative: Array) -> Array:
+    """0 at the limits and beyond; NaN is neither, so it stays NaN."""
+    return jnp.where((y <= min_val) | (y >= max_val), 0.0, derivative)
 
 
 @elementwise(
@@ -151,12 +152,12 @@ def gelu_clipped(el: Elementary, x: Array, min_val: Limit = -10.0, max_val: Limi
 
 @gelu_clipped.derivative
 def _(el: Elementary, x: Array, min_val: Limit, max_val: Limit) -> Array:
-    return jnp.where(_within(_erf_gelu(el, x), min_val, max_val), _erf_gelu_slope(el, x), 0.0)
+    return _inside(_erf_gelu(el, x), min_val, max_val, _erf_gelu_slope(el, x))
 
 
 @gelu_clipped.second_derivative
 def _(el: Elementary, x: Array, min_val: Limit, max_val: Limit) -> Array:
-    return jnp.where(_within(_erf_gelu(el, x), min_val, max_val), _erf_gelu_curvature(el, x), 0.0)
+    return _inside(_erf_gelu(el, x), min_val, max_val, _erf_gelu_curvature(el, x))
 
 
 @gelu_clipped.derivative("min_val")
