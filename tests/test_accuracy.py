@@ -48,6 +48,8 @@ def derivative(case: Case, order: int, wrt: str | None = None):
 def report(case: Case, order: int, points, wrt: str | None = None) -> Report:
     oracle = ORACLE[case.name]
     params = dict(case.params)
+    if wrt is not None:  # `derivative` passes them as float32 arrays
+        params |= {n: float(np.float32(v)) for n, v in zip(case.differentiable, case.values())}
     function = derivative(case, order, wrt)
     return measure(lambda x: np.asarray(function(x)), oracle, order, points.dtype, points, wrt=wrt, **params)
 

@@ -19,6 +19,7 @@ shift, exp, exp2, sqrt. Arguments must lie in the stated domains (callers clamp 
 import dataclasses
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -27,12 +28,16 @@ import numpy as np
 from jax import lax
 
 from jaxact._src import coefficients as c
+from jaxact._src import roots
 
 Array = jax.Array
 LOG2E = math.log2(math.e)
 # ln 2 in two parts: k * LN2_HI is exact for the k that occur (10 significant bits).
 LN2_HI, LN2_LO = 0.693359375, -2.12194440e-4
 LN2 = math.log(2.0)
+# the same with more digits, for few k
+LN2_WORDS = 0.693145751953125, 1.4286068203094172e-06
+LN2_WORDS_DOUBLE = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
 def horner(coefficients: Sequence[float], x: Array) -> Array:
@@ -44,7 +49,10 @@ def horner(coefficients: Sequence[float], x: Array) -> Array:
 
 
 def head(x: Array, bits: int) -> Array:
-    """float32 `x` truncated to its leading `bits` significand bits; ``x - head(x, bits)`` is exact."""
+    """`x` truncated to its leading `bits` significand bits; ``x - head(x, bits)`` is exact."""
+    if x.dtype == jnp.float64:
+        mask = np.int64(-(1 << (53 - bits)))
+        return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.int64) & mask, jnp.float64)
     return _float(_bits(x) & np.int32(-(1 << (24 - bits))))
 
 
@@ -78,8 +86,13 @@ class Elementary:
 
     @property
     def tail(self) -> bool:
-        """Whether exponents are split into head and tail: worth it only for full float32."""
-        return not self.lite and not self.double
+        """Whether exponents are split into head and tail; 16-bit results need no more than one word."""
+        return not self.lite
+
+    @property
+    def digits(self) -> int:
+        """The bits of a significand."""
+        return 53 if self.double else 24
 
     @property
     def shift(self) -> int:
@@ -98,8 +111,17 @@ class Elementary:
 
     @property
     def exp_limit(self) -> float:
-        """exp(-limit) is the smallest that `exp` returns, exp(+limit) is finite."""
-        return 708.0 if self.double else 88.0
+        """exp(-limit) is 0 or the smallest that `exp` returns, exp(+limit) is finite."""
+        return 709.0 if self.double else 88.0
+
+    def vanishing(self, shift: int = 0) -> float:
+        """2**shift * exp(-x) is exactly 0 here, the end of the domain of `exp`."""
+        return (1023 + shift if self.double else 127 + shift) * LN2
+
+    @property
+    def full(self) -> "Elementary":
+        """This profile without `lite`."""
+        return dataclasses.replace(self, lite=False)
 
     def _check(self, *values: Array) -> None:
         for v in values:
@@ -114,11 +136,24 @@ class Elementary:
 
     def upper(self, x: Array, limit: Any) -> Array:
         """min(x, limit), NaN stays NaN."""
-        return jnp.where(x > limit, jnp.asarray(limit, x.dtype), x)
+        bound = self._bound(limit)
+        return jnp.where(x > bound, bound, x)
 
     def lower(self, x: Array, limit: Any) -> Array:
         """max(x, limit), NaN stays NaN."""
-        return jnp.where(x < limit, jnp.asarray(limit, x.dtype), x)
+        bound = self._bound(limit)
+        return jnp.where(x < bound, bound, x)
+
+    def _bound(self, limit: Any) -> Array:
+        """A limit such as 88 / beta, which may lie beyond the largest number of this dtype."""
+        if isinstance(limit, float | int) and math.isfinite(limit):
+            largest = float(jnp.finfo(self.dtype).max)
+            limit = min(max(limit, -largest), largest)
+        return jnp.asarray(limit, self.dtype)
+
+    def between(self, x: Array, limit: Any) -> Array:
+        """x clipped to plus and minus limit, NaN stays NaN."""
+        return self.lower(self.upper(x, limit), -limit)
 
     # -- exponentials -----------------------------------------------------------------------------------------
 
@@ -140,17 +175,48 @@ class Elementary:
         w = x if tail is None else x + tail
         if self.lite:  # scale and shift inside the exponent: no subnormal intermediate, one instruction
             return jnp.exp2(w * LOG2E + float(shift)) if shift else jnp.exp2(w * LOG2E)
-        if tail is not None:  # exp(x + tail) = exp(x) + tail * exp(x), the sum would round the tail away
-            e = self._native_exp(x, None, shift)
-            return e + e * tail
+        if tail is not None:  # the sum would round the tail away, so it gives up some digits to the rest
+            w = head(w, self.digits - (8 if self.double else 4))
+            rest = (x - w) + tail
+            e = self._native_exp(w, None, shift)
+            return e + e * rest
         if not shift:
             return jnp.exp(w)
-        # Where exp(w) is subnormal the shift goes inside; elsewhere outside, where it is exact.
-        inside = float(np.float32(shift * LN2)) if not self.double else float(np.round(shift * LN2, 6))
-        rest = math.exp(shift * LN2 - inside)
+        # Where exp(w) is subnormal the shift goes inside, rounded up so that what remains is below 1, and to few
+        # bits so that the sum is exact; elsewhere outside, where it is exact.
+        inside = math.ceil(shift * LN2 * 2.0**10) / 2.0**10
+        outside = math.ldexp(math.exp(-inside), shift)
         deep = w < -0.7 * self.exp_limit
         e = jnp.exp(jnp.where(deep, w + inside, w))
-        return e * jnp.where(deep, jnp.asarray(rest, w.dtype), jnp.asarray(2.0**shift, w.dtype))
+        return e * jnp.where(deep, jnp.asarray(outside, w.dtype), jnp.asarray(2.0**shift, w.dtype))
+
+    def exp_unbounded(self, x: Array) -> Array:
+        """exp(x) on the whole line, inf above and 0 below; 2.6 ULP."""
+        self._check(x)
+        if self.double or (self.native and self.lite):
+            return self._native_exp(x, None, 0)
+        # The square leaves the range by itself, without a select; its root is well inside,
+        # where the backend's exp is accurate too (jaxlib 0.10 has 4.4 ULP at 88.7).
+        limit = 2.0 * self.exp_limit
+        root = self.exp(0.5 * self.lower(self.upper(x, limit), -limit))
+        return root * root
+
+    def exp_words(self, x: Array) -> tuple[Array, Array]:
+        """exp(x) as a head and the rest, about 6 bits more than `exp` has, for |x| <= 20.
+
+        For functions such as exp(-2 exp(x)), which multiply the relative error of exp(x) by its size.
+        """
+        self._check(x)
+        ln2_hi, ln2_lo = LN2_WORDS_DOUBLE if self.double else LN2_WORDS
+        k = lax.round(x * LOG2E, lax.RoundingMethod.TO_NEAREST_EVEN)
+        r = x - k * ln2_hi  # exact
+        r_head = self.head(r)
+        square = 0.5 * (r_head * r_head)  # exact
+        cubic = (r * r * r) * horner([1.0 / math.factorial(n) for n in range(3, 16 if self.double else 9)], r)
+        e_head = head(1.0 + (r + square + cubic), self.digits * 2 // 3)
+        e_rest = (((1.0 - e_head) + r) + square) + (0.5 * (r - r_head) * (r + r_head) + cubic)
+        scale = _power_of_two(k)
+        return scale * e_head, scale * (e_rest - (k * ln2_lo) * e_head)
 
     def exp2(self, x: Array, tail: Array | None = None, shift: int = 0) -> Array:
         """2**(shift + x + tail), `tail` the rest of an exponent known to more than one word."""
@@ -202,26 +268,114 @@ class Elementary:
 
     # -- two-word arithmetic ----------------------------------------------------------------------------------
 
-    def product(self, x: Array, factor: Any) -> tuple[Array, Array]:
-        """x * factor as an unevaluated sum of two words; `factor` is a number or an array.
+    def head(self, x: Array, thirds: int | None = None) -> Array:
+        """`x` truncated to half its digits, so that the product of two heads is exact, or to thirds of them."""
+        return head(x, self.digits // 2 if thirds is None else self.digits * thirds // 3)
+
+    def split(self, factor: Any) -> tuple[Any, Any]:
+        """A number or array as its head and the rest; a number is taken to its full float64 value."""
+        if not isinstance(factor, float | int):
+            array_head = self.head(factor)
+            return array_head, factor - array_head
+        mantissa, exponent = math.frexp(factor)
+        scale = 2.0 ** (self.digits // 2)
+        factor_head = math.ldexp(math.trunc(mantissa * scale) / scale, exponent)
+        return factor_head, factor - factor_head
+
+    def product(self, x: Array, factor: Any, factor_low: float = 0.0) -> tuple[Array, Array]:
+        """x * (factor + factor_low) as an unevaluated sum of two words; `factor` is a number or an array.
 
         A number is taken to its full float64 value, so a parameter such as 0.1 loses nothing.
         """
         if not self.tail:
             return x * factor, jnp.zeros_like(x)
-        factor_hi, factor_lo = self.split(factor)
-        x_hi = head(x, 12)
-        hi = x_hi * factor_hi
-        return hi, (x - x_hi) * factor_hi + x * factor_lo
+        factor_head, factor_rest = self.split(factor)
+        x_head = self.head(x)
+        return x_head * factor_head, (x - x_head) * factor_head + x * (factor_rest + factor_low)
 
-    def split(self, factor: Any) -> tuple[Any, Any]:
-        """A number or array as a 12-bit head, whose products with 12-bit heads are exact, and the rest."""
-        if isinstance(factor, float | int):
-            bits = np.float32(factor).view(np.int32) & np.int32(-(1 << 12))
-            factor_head = float(bits.view(np.float32))
-            return factor_head, factor - factor_head
-        factor_head = head(factor, 12)
-        return factor_head, factor - factor_head
+    def difference(self, x: Array, y: Any) -> tuple[Array, Array]:
+        """x - y, rounded, and the rest. `y` is a number (to its full float64 value) or an array.
+
+        XLA's CPU backend of jaxlib 0.10 undoes the customary error-free sum, but cannot see through a head.
+        """
+        y_low = 0.0
+        if isinstance(y, float | int):
+            y_low = y - float(np.asarray(y, self.dtype))
+        d = x - y
+        if not self.tail:
+            return d, jnp.zeros_like(d)
+        d_head = self.head(d)
+        larger = jnp.abs(x) > abs(y)
+        from_head = (jnp.where(larger, x, -y) - d_head) + jnp.where(larger, -y, x)
+        rest = from_head - (d - d_head)
+        return d, rest - y_low if y_low else rest
+
+    def quotient(self, x: Array, x_low: Any, y: Any) -> tuple[Array, Array]:
+        """(x + x_low) / y as an unevaluated sum of two words; `y` is a number or an array."""
+        if not self.tail:
+            return x / y, jnp.zeros_like(x)
+        i, i_rest = self._reciprocal(y)
+        x_head = self.head(x)
+        return x_head * i, (x - x_head) * i + (x * i_rest + x_low * i)
+
+    def _reciprocal(self, y: Any) -> tuple[Any, Any]:
+        """1 / y as a head and the rest."""
+        if isinstance(y, float | int):
+            i_head, _ = self.split(1.0 / y)
+            return i_head, float(1 / Fraction(y) - Fraction(i_head))
+        i = 1.0 / y
+        i_head = self.head(i)
+        y_head, y_rest = self.split(y)
+        return i_head, ((1.0 - i_head * y_head) - i_head * y_rest) * i
+
+    def beside_root(self, fit: roots.Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
+        """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
+        root = fit.double if self.double else fit.single
+        d = x - root.center[0]
+        d_low: Any = x_low - root.center[1]
+        q = horner([scale * v for v in root.coefficients], d + d_low)
+        # jaxlib 0.10 would fold both words of the center into one if their differences were added first.
+        return jnp.where(jnp.abs(d) < root.radius, d * q + d_low * q, otherwise)
+
+    # -- the hyperbolic family --------------------------------------------------------------------------------
+
+    def tanh(self, x: Array) -> Array:
+        """tanh(x), never beyond 1, tanh(-0) = -0; 2.5 ULP."""
+        self._check(x)
+        if self.lite:
+            x = self.between(x, c.TANH_LITE_END)
+            q = x * x
+            return (x * horner(c.TANH_P_LITE, q)) / horner(c.TANH_Q_LITE, q)
+        t = self.expm1(2.0 * self.between(x, 0.5 * self.saturation))
+        return jnp.where(x == 0.0, x, t / (t + 2.0))  # t may have lost the sign of 0
+
+    def tanh_shrink(self, x: Array) -> Array:
+        """x - tanh(x), accurate relative to itself."""
+        self._check(x)
+        if self.lite:
+            near = self.between(x, c.TANH_LITE_END)
+            return near * (near * near) * self.tanh_shrink_ratio(near) - (near - x)  # -0 - 0 is -0
+        a = jnp.abs(x)
+        e = self.exp(-2.0 * self.upper(a, self.saturation))
+        big = (a - 1.0) + (2.0 * e) / (1.0 + e)
+        return jnp.where(a < 1.25, x * (x * x) * self.tanh_shrink_ratio(x), jnp.where(x < 0.0, -big, big))
+
+    def tanh_shrink_ratio(self, x: Array) -> Array:
+        """(x - tanh(x)) / x**3 for |x| <= 1.25."""
+        self._check(x)
+        q = x * x
+        if self.lite:
+            return horner(c.TANH_SHRINK_LITE, q) / horner(c.TANH_Q_LITE, q)
+        if self.double:
+            return horner(c.TANH_SHRINK_DOUBLE_R, q) / horner(c.TANH_SHRINK_DOUBLE_Q, q)
+        return horner(c.TANH_SHRINK, q)
+
+    def sech2(self, a: Array, low: Array | None = None, shift: int = 0) -> Array:
+        """2**shift / cosh(a + low)**2 for a >= 0, down to exactly 0."""
+        a = self.upper(a, 0.5 * self.vanishing(shift + 2))
+        E = self.exp(-2.0 * a, None if low is None else -2.0 * low, shift + 2)
+        d = 1.0 + E * 2.0 ** -(shift + 2)
+        return E / (d * d)
 
     # -- the logistic family, e = exp(x) or exp(-|x|), E = 2**shift * e ---------------------------------------
 
@@ -266,30 +420,35 @@ class Elementary:
         inner = (1.0 + az) if az_low is None else ((1.0 + az) + az_low)
         return (E * (inner + E * 2.0**-self.shift)) / (d * d)
 
-    def gate_curvature(self, E: Array, constant: Array | float, square: Array) -> Array:
-        """e ((constant - square) + e (constant + square)) / (1 + e)**3, E = 2**shift exp(-a)."""
+    def gate_curvature(self, E: Array, constant: Array | float, square: Array, scale: float = 1.0) -> Array:
+        """scale * e ((constant - square) + e (constant + square)) / (1 + e)**3, E = 2**shift exp(-a)."""
         e = E * 2.0**-self.shift
         d = 1.0 + e
-        return ((E * ((constant - square) + e * (constant + square))) / (d * d * d)) * 2.0**-self.shift
+        return ((E * ((constant - square) + e * (constant + square))) / (d * d * d)) * (2.0**-self.shift * scale)
 
     # -- the normal distribution ------------------------------------------------------------------------------
 
     @property
     def gauss_limit(self) -> float:
-        """From here on exp(-a*a/2) * a is zero."""
-        return 39.0 if self.double else 14.4
+        """Here `gauss` is exactly zero, the end of its domain."""
+        return math.sqrt(2.0 * self.vanishing(self.shift))
 
-    def gauss(self, a: Array, shift: int = 0, extra: Array | None = None) -> Array:
-        """2**shift * exp(-a*a/2 + extra) with a*a split into exact head and tail, a >= 0."""
-        if self.double:
-            a_hi = jnp.round(a * 2.0**20) * 2.0**-20
-            low = (a - a_hi) * (a + a_hi) * -0.5
-            return self.exp((a_hi * a_hi) * -0.5, low if extra is None else low + extra, shift)
-        if not self.tail:
-            return self.exp((a * a) * -0.5, extra, shift)
-        a_hi = head(a, 12)
-        low = (a - a_hi) * (a + a_hi) * -0.5
-        return self.exp((a_hi * a_hi) * -0.5, low if extra is None else low + extra, shift)
+    def gauss(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
+        """2**shift * exp(-(a + low)**2 / 2)."""
+        return self._exp_square(a, low, -0.5, shift)
+
+    def exp_minus_square(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
+        """2**shift * exp(-(a + low)**2)."""
+        return self._exp_square(a, low, -1.0, shift)
+
+    def _exp_square(self, a: Array, low: Array | None, factor: float, shift: int) -> Array:
+        """The square split into exact head and tail; `factor` is a power of two."""
+        if self.lite:
+            whole = a if low is None else a + low
+            return self.exp((whole * whole) * factor, None, shift)
+        a_head = self.head(a)
+        rest = a - a_head if low is None else (a - a_head) + low
+        return self.exp((a_head * a_head) * factor, rest * (2.0 * a_head + rest) * factor, shift)
 
     def times_mills(self, w: Array, a: Array) -> Array:
         """w * exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit, with one division."""
@@ -299,7 +458,16 @@ class Elementary:
             return (w * r) * horner(c.MILLS_LITE, a * r)
         k, coefficients = (c.MILLS_DOUBLE_K, c.MILLS_DOUBLE) if self.double else (c.MILLS_K, c.MILLS)
         r = 1.0 / (a + k)
-        return (w * r) * horner(coefficients, 2.0 * (a * r) - 1.0)
+        t, w = 2.0 * (a * r) - 1.0, w * r
+        return w * coefficients[0] + (w * t) * horner(coefficients[1:], t)  # rounds less than w times the sum
+
+    def erf_ratio(self, s: Array) -> Array:
+        """erf(s) / s for 0 <= s <= log(2)."""
+        self._check(s)
+        first, *rest = c.ERF_DOUBLE if self.double else c.ERF
+        if not self.double:  # 2/sqrt(pi) lies far from a float32
+            first = 2.0 / math.sqrt(math.pi)
+        return 1.0 + horner((first - 1.0, *rest), s * s)
 
     def gelu_slope_core(self, a: Array) -> Array:
         """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""
@@ -308,8 +476,17 @@ class Elementary:
         if self.lite:
             return (hi - a) * horner(c.GELU_SLOPE_LITE, a / (a + c.GELU_SLOPE_LITE_K))
         if self.double:
-            return self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
-        return ((hi - a) + lo) * horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+            plain = self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
+            return self.beside_root(roots.GELU_SLOPE_CORE, a, 0.0, plain)
+        q = horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+        return (hi - a) * q + lo * q  # not ((hi - a) + lo) * q, see `beside_root`
+
+
+def _power_of_two(k: Array) -> Array:
+    """2**k for an integral k of moderate size."""
+    if k.dtype == jnp.float64:
+        return lax.bitcast_convert_type((k.astype(jnp.int64) + 1023) << 52, jnp.float64)
+    return _round_exponent(k, 0)[0]
 
 
 def _round_exponent(w: Array, shift: int) -> tuple[Array, Array]:

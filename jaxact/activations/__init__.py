@@ -1,5 +1,6 @@
 """The definitions of the activations, a room for each kind of mathematics."""
 
+from jaxact.activations.algebraic import bent_identity, soft_sign, squareplus
 from jaxact.activations.clamps import (
     clip,
     hard_mish,
@@ -9,6 +10,10 @@ from jaxact.activations.clamps import (
     sparse_plus,
     sparse_sigmoid,
 )
+from jaxact.activations.exponential import celu, elu, exponential, selu
+from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
+from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
+from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
 from jaxact.activations.rectifiers import (
     fat_relu,
     hard_shrink,
@@ -23,10 +28,17 @@ from jaxact.activations.rectifiers import (
 )
 
 hard_swish = hard_silu
+swish = silu
 
 __all__ = [
+    "bent_identity",
+    "celu",
     "clip",
+    "elu",
+    "exponential",
     "fat_relu",
+    "gelu",
+    "gelu_clipped",
     "hard_mish",
     "hard_shrink",
     "hard_sigmoid",
@@ -34,13 +46,31 @@ __all__ = [
     "hard_swish",
     "hard_tanh",
     "identity",
+    "laplace",
     "leaky_relu",
+    "lisht",
+    "log_sigmoid",
+    "mish",
+    "quick_gelu",
     "relu",
     "relu6",
     "relu_squared",
+    "selu",
+    "serf",
+    "sigmoid",
+    "silu",
     "soft_shrink",
+    "soft_sign",
+    "softcap",
+    "softplus",
     "sparse_plus",
     "sparse_sigmoid",
+    "sqrt_softplus",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "telu",
     "threshold",
     "thresholded_relu",
 ]
