@@ -119,7 +119,7 @@ def test_mixed_derivatives(case):
             close(result, expected, 500)
 
 
-@pytest.mark.parametrize("case", with_parameters(SOME), ids=str)
+@pytest.mark.parametrize("case", PROBES, ids=str)
 def test_second_order_with_shared_parameters_of_another_dtype(case):
     """bfloat16 x, float32 scalar parameters: Hessian-vector products keep each operand's shape and dtype."""
     x = points(case).astype(jnp.bfloat16)

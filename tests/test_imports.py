@@ -15,11 +15,29 @@ MILLISECONDS = 50
 
 # room -> the modules it may import, as prefixes; the longest room that fits a file holds
 STANDARD = {"__future__", "abc", "bisect", "collections", "contextlib", "contextvars", "dataclasses", "difflib"}
-STANDARD |= {"enum", "functools", "importlib", "inspect", "itertools", "math", "numbers", "operator", "os"}
+STANDARD |= {
+    "enum",
+    "fractions",
+    "functools",
+    "importlib",
+    "inspect",
+    "itertools",
+    "math",
+    "numbers",
+    "operator",
+    "os",
+}
 STANDARD |= {"textwrap", "types", "typing", "warnings", "re", "string"}
 ROOMS = {
     "pallas_kernels": {"jax", "numpy", "pallas_kernels"},
-    "jaxact/_src/elementary.py": {"jax", "jax.numpy", "jax.lax", "numpy", "jaxact._src.coefficients"},
+    "jaxact/_src/elementary.py": {
+        "jax",
+        "jax.numpy",
+        "jax.lax",
+        "numpy",
+        "jaxact._src.coefficients",
+        "jaxact._src.roots",
+    },
     "jaxact/_src/coefficients.py": set(),
     "jaxact/activations": {
         "jax",
@@ -29,6 +47,8 @@ ROOMS = {
         "jaxact._src.definition",
         "jaxact._src.elementary",
         "jaxact._src.function",
+        "jaxact._src.roots",
+        "jaxact._src.rowwise",
         "jaxact.activations",
     },
     "tests/oracle": {"numpy", "scipy", "mpmath", "."},

@@ -145,6 +145,21 @@ def test_batches_of_parameters_of_different_ranks(case):
         close(y[i], exact(case, x, **changed), 64)
 
 
+@pytest.mark.parametrize("case", with_parameters(SOME), ids=str)
+def test_batches_of_rows(case):
+    """Parameters of one rank less than x, both batched: the batch dimension is no row of x's."""
+    x, ct = points(case, (4, 4, 4)), some((4, 4, 4))
+    scale = jnp.linspace(0.98, 1.02, 4)[:, None]
+    rows = [jnp.full((4, 4), v, jnp.float32) * scale for v in case.values()]
+    pulled = jax.jit(jax.vmap(lambda c, *v: jax.vjp(case.with_parameters, *v)[1](c)))
+    dx, *grads = pulled(ct, x, *rows)
+    for i in range(4):
+        changed = {n: float(v[i, 0]) for n, v in zip(case.differentiable, rows)}
+        close(dx[i], exact(case, x[i], 1, **changed) * ct[i], 64)
+        for name, grad in zip(case.differentiable, grads):
+            close(grad[i], (exact(case, x[i], wrt=name, **changed) * ct[i]).sum(axis=0), 512)
+
+
 def test_axis_names_and_sizes():
     case = SOME[0]
     x = points(case)
