@@ -15,7 +15,13 @@ def __getattr__(name: str) -> Callable[..., Any]:
     activations = catalogue.activations()
     if name not in activations:
         raise AttributeError(catalogue.unknown(name, activations))
-    return functools.partial(activations[name], implementation="inline")
+    return _inline(activations[name])
+
+
+@functools.cache
+def _inline(activation: Callable[..., Any]) -> Callable[..., Any]:
+    """One object for an activation, so that it is one static argument and one key."""
+    return functools.partial(activation, implementation="inline")
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxact._src import catalogue
+from jaxact._src import catalogue, dialects
 from jaxact._src.definition import is_array
 from jaxact._src.function import Elementwise
 
@@ -42,25 +42,34 @@ def names() -> list[str]:
     return sorted(n for a in catalogue.activations().values() for n in catalogue.names_of(a))
 
 
-def get(activation: str | Activation | None, *args: Any, **params: Any) -> Activation:
+def get(activation: str | Activation | None, *args: Any, dialect: str = dialects.JAX, **params: Any) -> Activation:
     """An activation by name; a callable is returned as it is.
 
     Args:
       activation: A name or alias (case, ``_``, ``-`` and spaces do not count), a callable, or None (identity).
       *args: Parameters by position, as PuzzleLib gives them.
+      dialect: Whose name, parameters and defaults these are: ``"jax"``, ``"keras"`` (Keras 3) or ``"puzzlelib"``.
+        A callable and its parameters are taken as they are.
       **params: Parameters by name.
 
     Returns:
       The activation itself, or with its parameters bound. It takes one array.
 
     Raises:
-      ValueError: The name is unknown (the nearest are suggested), or a parameter is outside its domain.
+      ValueError: The name or the dialect is unknown (the nearest are suggested), or a parameter is outside its
+        domain.
       TypeError: A parameter is unknown, missing or of the wrong kind, or given for a callable that takes none.
 
     >>> import jaxact
     >>> jaxact.get("Leaky-ReLU", negative_slope=0.2).parameters
     (('negative_slope', 0.2),)
+    >>> jaxact.get("relu", dialect="keras", alpha=0.5).parameters
+    (('negative_slope', 0.5),)
     """
+    dialects.check(dialect)
+    if isinstance(activation, str) and dialect != dialects.JAX:
+        activation, params = dialects.translate(activation, args, params, dialect)
+        args = ()
     found = catalogue.find(activation) if isinstance(activation, str) else activation
     if found is None:
         found = catalogue.find("identity")
@@ -81,7 +90,13 @@ def _bound(activation: Elementwise, args: Sequence[Any], params: Mapping[str, An
 
 
 def serialize(activation: str | Activation) -> Config:
-    """An activation as plain data: its name, a dictionary with its parameters, or a callable's import path.
+    """An activation as plain data, which `deserialize` takes and JSON holds.
+
+    Args:
+      activation: A name, an activation, what `get` returned, or a function of a module.
+
+    Returns:
+      Its name, a dictionary with its parameters, or the import path of a callable.
 
     Raises:
       ValueError: It is a lambda or a local function, which nothing could find again, or a parameter is an array.

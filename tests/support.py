@@ -54,9 +54,27 @@ class Probe(Case):
 
 
 PROBES = [Probe("wave", {}), Probe("wave", {"depth": 0.3, "rate": -0.75})]
-INLINE = [dataclasses.replace(c, implementation="inline") for c in (*DEFAULTS, *PROBES)]
-EVERY = [*CASES, *PROBES, *INLINE]  # the inline form at every setting: tests/test_accuracy.py
-SOME = [*DEFAULTS, *PROBES]
+
+
+def _kind(case: Case) -> tuple[Any, ...]:
+    """What the engine can tell apart: how bodies are handed over, what is saved, what is written by hand."""
+    d = case.definition
+    orders = frozenset(len(key) for key in d.handwritten())
+    return d.uses_elementary, d.has_output_derivative, bool(case.differentiable), orders
+
+
+def _one_of_each_kind() -> list[Case]:
+    kinds: dict[tuple[Any, ...], Case] = {}
+    for case in DEFAULTS:
+        kinds.setdefault(_kind(case), case)
+    return list(kinds.values())
+
+
+# Formulas and settings matter to values and derivatives, hence ALL and EVERY. Other compositions go through the
+# engine's rules, which see only the kind: SOME, and BOTH with the inline form, which is the same for all of them.
+SOME = [*_one_of_each_kind(), *PROBES]
+ALL = [*DEFAULTS, *PROBES]
+EVERY = [*CASES, *PROBES, *(dataclasses.replace(c, implementation="inline") for c in SOME)]
 BOTH = [*SOME, *(dataclasses.replace(p, implementation="inline") for p in PROBES)]
 
 

@@ -15,7 +15,6 @@ def test_eager_and_jitted_agree_with_the_oracle(case):
     x = points(case)
     expected = exact(case, x)
     close(case(x), expected)
-    close(jax.jit(case)(x), expected)
     close(jax.jit(lambda v: 2 * case(v + 0))(x), 2 * expected)
 
 
@@ -52,7 +51,7 @@ def test_compiled_once_for_a_shape(case):
     x = points(case)
     case(x)
     before = front._jitted.cache_info().currsize
-    call = front._prepared(case.definition, (), tuple(case.params.items()), None, None, False)
+    call, _ = front._prepared(case.definition, None, None, False, **case.params)
     compiled = call.plain._cache_size()
     for _ in range(2):
         case(x + 1)

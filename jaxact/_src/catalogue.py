@@ -48,9 +48,10 @@ def names_of(activation: Any) -> tuple[str, ...]:
     return (facts.name, *facts.aliases)
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
+def unknown(name: str, known: Iterable[str], kind: str = "activation") -> str:
     """The message for a name that nobody has, with the nearest of the known ones."""
+    known = list(known)
     by_folded = {fold(k): k for k in known}
     near = [by_folded[f] for f in difflib.get_close_matches(fold(name), by_folded, n=3, cutoff=0.5)]
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; jaxact.names() lists all"
-    return f"unknown activation {name!r}{hint}"
+    every = "jaxact.names() lists all" if kind == "activation" else f"known: {', '.join(known)}"
+    return f"unknown {kind} {name!r}; " + (f"did you mean {' or '.join(map(repr, near))}?" if near else every)

@@ -32,12 +32,14 @@ class Domain:
 _FINITE = Domain("a finite number", math.isfinite)
 _POSITIVE = Domain("a finite number above 0", lambda v: math.isfinite(v) and v > 0)
 _NONNEGATIVE = Domain("a finite number, 0 or above", lambda v: math.isfinite(v) and v >= 0)
+_ABOVE_ONE = Domain("a finite number above 1", lambda v: math.isfinite(v) and v > 1)
 _LIMIT = Domain("a number (infinite for no limit)", lambda v: not math.isnan(v))
 
 # What a definition writes in its signature: ``alpha: Positive = 1.0``.
 Real = Annotated[float | jax.Array, _FINITE]
 Positive = Annotated[float | jax.Array, _POSITIVE]
 Nonnegative = Annotated[float | jax.Array, _NONNEGATIVE]
+AboveOne = Annotated[float | jax.Array, _ABOVE_ONE]
 Limit = Annotated[float | jax.Array, _LIMIT]
 
 REQUIRED: Final = inspect.Parameter.empty
@@ -86,7 +88,8 @@ class Parameter:
         return number
 
 
-def _read_parameter(parameter: inspect.Parameter) -> Parameter:
+def read_parameter(parameter: inspect.Parameter) -> Parameter:
+    """A parameter as a body's signature declares it."""
     annotation, default = parameter.annotation, parameter.default
     members = (annotation, *get_args(annotation))  # `Limit | None` has the annotated type as a member
     domains = [a for m in members if get_origin(m) is Annotated for a in get_args(m) if isinstance(a, Domain)]
@@ -155,7 +158,7 @@ class ElementwiseDefinition:
         for p in parameters:
             if p.kind not in kinds:
                 raise TypeError(f"{self.name}: a body takes named parameters only, got {p}")
-        return {p.name: _read_parameter(p) for p in parameters[1:]}
+        return {p.name: read_parameter(p) for p in parameters[1:]}
 
     @staticmethod
     def _skip(value: Body) -> int:

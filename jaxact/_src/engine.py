@@ -22,7 +22,7 @@ from jax.experimental import jet
 from jax.interpreters import ad, batching, mlir
 
 from jaxact._src import elementary
-from jaxact._src.operation import Operation
+from jaxact._src.operation import Operation, unbroadcast
 from jaxact._src.select import select
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Ope
     if not any(mask):
         return y, _zero_of(y)
     op.check_differentiable()
-    residuals = (y,) if op.saves_output else operands
+    residuals, mask = op.residuals(y, operands, mask)
     (tangent,) = linear_p.bind(
         *residuals, *(t for t in tangents if not _is_zero(t)), op=op, mask=mask, transpose=False
     )
@@ -121,8 +121,9 @@ def _linear_jvp(
         terms.append(linear_p.bind(*operands[:n], *rest, op=op, mask=kept, transpose=transpose))
     moving = tuple(not _is_zero(t) for t in tangents[:n])
     if any(moving):
+        change = _curvature_terms if op.is_product else _moved
         terms.append(
-            _curvature_terms(
+            change(
                 operands,
                 [t for t in tangents[:n] if not _is_zero(t)],
                 moving,
@@ -162,6 +163,28 @@ def _curvature_terms(
     return _products(residuals, moved, rest, op=op, mask=mask, transpose=transpose)
 
 
+def _moved(
+    operands: Sequence[Any],
+    velocities: Sequence[Any],
+    moving: Mask,
+    *,
+    op: Operation,
+    mask: Mask,
+    transpose: bool,
+) -> Sequence[Any]:
+    """How the linear map changes as its residuals move: it is differentiated as the ``jnp`` that it is."""
+    n = len(mask)
+    places = [i for i, m in enumerate(moving) if m]
+
+    def along(*moved: Any) -> Sequence[Any]:
+        residuals = list(operands[:n])
+        for i, value in zip(places, moved):
+            residuals[i] = value
+        return _evaluate_linear(None, *residuals, *operands[n:], op=op, mask=mask, transpose=transpose)
+
+    return jax.jvp(along, tuple(operands[i] for i in places), tuple(velocities))[1]
+
+
 def _products(
     residuals: Sequence[Any],
     slopes: Sequence[Any],
@@ -176,7 +199,7 @@ def _products(
     slopes, rest = ([v.astype(dtype) for v in values] for values in (slopes, rest))
     if transpose:
         kept = [r for r, m in zip(residuals, mask) if m]
-        return [op.unbroadcast(s * rest[0], r).astype(r.dtype) for s, r in zip(slopes, kept)]
+        return [unbroadcast(s * rest[0], r).astype(r.dtype) for s, r in zip(slopes, kept)]
     total = functools.reduce(jnp.add, [s * t for s, t in zip(slopes, rest)])
     return [total.astype(residuals[0].dtype)]
 
@@ -230,6 +253,9 @@ def _batch(
 
 def _activation_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, op: Operation) -> tuple[Any, Any]:
     """Coefficients of y from those of its operands: y' = sum of op_i(u)·u_i', order by order."""
+    if not op.is_product:
+        plain = functools.partial(_evaluate_activation, None, op=op)
+        return jet.jet(plain, primals, series, factorial_scaled=False)
     order = len(series[0])
     y = activation_p.bind(*primals, op=op)
     if not order:
@@ -254,6 +280,10 @@ def _activation_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, 
 
 def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **parameters: Any) -> tuple[Any, Any]:
     """The linear map as a product of a derivative and its argument, each with a rule of its own."""
+
+    if not parameters["op"].is_product:
+        plain = functools.partial(_evaluate_linear, None, **parameters)
+        return jet.jet(plain, primals, series, factorial_scaled=False)
 
     def product(*operands: Any) -> Any:
         n = len(parameters["mask"])

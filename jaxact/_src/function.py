@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
@@ -11,9 +10,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxact._src import catalogue, elementary, engine, inline
-from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Parameter, is_array
+from jaxact._src.definition import Body, ElementwiseDefinition, Facts, is_array
+from jaxact._src.documentation import describe, document, signature_of
 from jaxact._src.operation import ElementwiseOperation, Residual
-from jaxact._src.select import IMPLEMENTATIONS, Implementation, check_implementation, requested
+from jaxact._src.select import Implementation, check_implementation, requested
 
 Array = jax.Array
 B = TypeVar("B", bound=Body)
@@ -34,7 +34,7 @@ class Elementwise:
         self.definition = definition
         self.__name__ = self.__qualname__ = definition.name
         self.__module__ = definition.facts.module
-        self.__signature__ = _signature(definition.parameters)
+        self.__signature__ = signature_of(definition.parameters, inplace=True)
         self.__doc__ = _document(definition)
 
     def __call__(
@@ -162,7 +162,8 @@ def elementwise(
       limits: Its limits at both infinities.
       settings: Parameters that tests and tables cover beside the defaults.
       ordered: Parameters that must not decrease in this order, such as limits.
-      keeps_integers: Integer input gives the same integer dtype (else it is promoted as by ``jnp.tanh``).
+      keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
+        is promoted as by ``jnp.tanh``).
 
     Returns:
       The activation, a callable with ``derivative``, ``second_derivative`` and ``output_derivative`` decorators.
@@ -199,6 +200,27 @@ def elementwise(
         return activation
 
     return make if value is None else make(value)
+
+
+def _document(definition: ElementwiseDefinition) -> str:
+    facts = definition.facts
+    residuals = "input, or output" if definition.has_output_derivative else "input"
+    return document(
+        facts,
+        shapes="any; the result has the shape of `x` (broadcast with parameters that are arrays)",
+        dtypes="integers are kept" if facts.keeps_integers else "integers are promoted as by ``jnp.tanh``",
+        saved=f"one array, the {residuals}",
+        arguments=[
+            *((p.name, describe(p)) for p in definition.parameters.values()),
+            (
+                "residual",
+                "What the backward keeps, ``'input'`` or ``'output'``; None keeps the output where it "
+                "determines the derivative exactly.",
+            ),
+            ("inplace", "Let the result overwrite `x`, which must not be used again."),
+        ],
+        domain="A parameter is outside its domain or does not broadcast against `x`.",
+    )
 
 
 # -- from checked parameters to a jitted callable ---------------------------------------------------------------
@@ -251,13 +273,18 @@ def _prepare(
 _prepared = functools.lru_cache(maxsize=4096, typed=True)(_prepare)
 
 
+def check_residual(name: str, residual: object) -> None:
+    """Raise ValueError unless `residual` is None or says what may be kept."""
+    if residual is not None and residual not in RESIDUALS:
+        raise ValueError(f"{name}: residual must be None or one of {RESIDUALS}, got {residual!r}")
+
+
 def _residual(
     definition: ElementwiseDefinition, parameters: Mapping[str, Any], residual: Residual | None
 ) -> Residual:
+    check_residual(definition.name, residual)
     if residual is None:
         return "output" if definition.output_determines_derivative(parameters) else "input"
-    if residual not in RESIDUALS:
-        raise ValueError(f"{definition.name}: residual must be None or one of {RESIDUALS}, got {residual!r}")
     if residual == "output":
         if not definition.has_output_derivative:
             raise ValueError(f"{definition.name} has no derivative in terms of its output; use residual='input'")
@@ -273,32 +300,51 @@ def _residual(
 
 def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     definition = operation.definition
-    if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
-        raise TypeError(f"{definition.name} takes an array or a number, got {type(x).__name__}")
-    x = jnp.asarray(x)
-    if jnp.issubdtype(x.dtype, jnp.complexfloating):
-        raise TypeError(f"{definition.name} takes real input, got dtype {x.dtype}")
-    if _keeps_integers(operation, x):
-        static = {n: int(v) if isinstance(v, float) else v for n, v in operation.static}
-        return definition.body(())(elementary.PORTABLE, x, **static)
-    x = _promoted(x)
+    x = real_array(definition.name, x)
+    if not jnp.issubdtype(x.dtype, jnp.floating) and _keeps_integers(operation):
+        return _on_integers(operation, x)
+    x = promoted(x)
     operands = _aligned(definition.name, operation.arrays, x, arrays)
     if operation.request == "inline":
-        operation.check_differentiable()
         return inline.function(operation)(*operands)
     return engine.activation_p.bind(*operands, op=operation)
 
 
-def _keeps_integers(operation: ElementwiseOperation, x: Array) -> bool:
-    numbers = [v for _, v in operation.static if isinstance(v, float)]
-    integral = not operation.arrays and all(v.is_integer() for v in numbers)
-    return integral and operation.definition.facts.keeps_integers and jnp.issubdtype(x.dtype, jnp.integer)
+def real_array(name: str, x: Any) -> Array:
+    """x as an array.
+
+    Raises:
+      TypeError: It is complex, a random key, or neither an array nor a number.
+    """
+    if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
+        raise TypeError(f"{name} takes an array or a number, got {type(x).__name__}")
+    x = jnp.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.complexfloating) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        raise TypeError(f"{name} takes real input, got dtype {x.dtype}")
+    return x
 
 
-def _promoted(x: Array) -> Array:
+def promoted(x: Array) -> Array:
+    """x as floating point: integers as ``jnp.tanh`` promotes them."""
     if jnp.issubdtype(x.dtype, jnp.floating):
         return x
     return x.astype(jax.eval_shape(jnp.tanh, x).dtype)
+
+
+def _keeps_integers(operation: ElementwiseOperation) -> bool:
+    whole = all(v is None or float(v).is_integer() for _, v in operation.static)
+    return operation.definition.facts.keeps_integers and not operation.arrays and whole
+
+
+def _on_integers(operation: ElementwiseOperation, x: Array) -> Array:
+    """As jax.nn has it: bool counts as int32, except where the result is x itself."""
+    counted = x.astype(jnp.int32) if x.dtype == jnp.bool_ else x
+    info = jnp.iinfo(counted.dtype)
+    static = {
+        n: None if v is None else min(max(int(v), int(info.min)), int(info.max)) for n, v in operation.static
+    }
+    y = operation.definition.body(())(elementary.PORTABLE, counted, **static)
+    return x if y is counted else y
 
 
 def _aligned(name: str, names: Sequence[str], x: Array, arrays: Sequence[Array]) -> tuple[Array, ...]:
@@ -310,70 +356,13 @@ def _aligned(name: str, names: Sequence[str], x: Array, arrays: Sequence[Array])
         shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, floats))
         raise ValueError(f"{name}: parameters must broadcast against x {x.shape}, got {shapes}") from None
     operands = (x if x.shape == shape else jnp.broadcast_to(x, shape), *floats)
-    return operands if len(operands) == 1 else _varying_alike(operands)
+    return operands if len(operands) == 1 else varying_alike(operands)
 
 
-def _varying_alike(operands: Sequence[Array]) -> tuple[Array, ...]:
+def varying_alike(operands: Sequence[Array]) -> tuple[Array, ...]:
+    """Operands that vary over the same axes of a manual mesh, as a primitive wants them."""
     varying = [frozenset(jax.typeof(v).mat.varying) for v in operands]
     every = frozenset().union(*varying)
     return tuple(
         lax.pcast(v, tuple(every - own), to="varying") if every - own else v for v, own in zip(operands, varying)
     )
-
-
-# -- signature and documentation, derived --------------------------------------------------------------------
-
-
-def _signature(parameters: Mapping[str, Parameter]) -> inspect.Signature:
-    kind = inspect.Parameter
-    given = [kind("x", kind.POSITIONAL_OR_KEYWORD)]
-    given += [kind(p.name, kind.POSITIONAL_OR_KEYWORD, default=p.default) for p in parameters.values()]
-    own = [("implementation", None), ("residual", None), ("inplace", False)]
-    return inspect.Signature([*given, *(kind(n, kind.KEYWORD_ONLY, default=d) for n, d in own)])
-
-
-def _document(definition: ElementwiseDefinition) -> str:
-    facts = definition.facts
-    lines = [facts.doc, ""]
-    if facts.formula:
-        lines += [f"Formula: ``{facts.formula}``", ""]
-    lines += [
-        "Shapes: any; the result has the shape of `x` (broadcast with parameters that are arrays).",
-        "Dtypes: the result has the dtype of `x`; narrower floats are computed in float32 and rounded once; "
-        + ("integers are kept." if facts.keeps_integers else "integers are promoted as by ``jnp.tanh``."),
-    ]
-    for label, text in (("Range", facts.range), ("Limits", facts.limits), ("Kinks", facts.kinks)):
-        lines += [f"{label}: {text}"] if text else []
-    residuals = "input, or output" if definition.has_output_derivative else "input"
-    lines += [
-        f"Saved for the backward: one array, the {residuals}.",
-        "",
-        "Args:",
-        "  x: A real array or number.",
-    ]
-    lines += [f"  {p.name}: {_describe(p)}" for p in definition.parameters.values()]
-    lines += [
-        f"  implementation: None (the rule) or one of {', '.join(map(repr, IMPLEMENTATIONS))}.",
-        "  residual: What the backward keeps, ``'input'`` or ``'output'``; None keeps the output where it",
-        "    determines the derivative exactly.",
-        "  inplace: Let the result overwrite `x`, which must not be used again.",
-        "",
-        "Raises:",
-        "  TypeError: `x` is complex or no array, or a parameter is unknown or of the wrong kind.",
-        "  ValueError: A parameter is outside its domain or does not broadcast against `x`.",
-        "  NotImplementedError: ``implementation='pallas'`` and no kernel can run.",
-    ]
-    if facts.source:
-        lines += ["", f"Source: {facts.source}"]
-    return "\n".join(textwrap.dedent(line) if not line.startswith(" ") else line for line in lines).strip()
-
-
-def _describe(parameter: Parameter) -> str:
-    if parameter.domain is None:
-        return f"True or False, by default {parameter.default}."
-    text = f"{parameter.domain.text[0].upper()}{parameter.domain.text[1:]}, or an array"
-    if parameter.required:
-        return f"{text}; required."
-    if parameter.default is None:
-        return f"{text}; None for none, by default."
-    return f"{text}, by default {parameter.default:g}."

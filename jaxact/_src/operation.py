@@ -21,11 +21,23 @@ class Operation(abc.ABC):
 
     name: str
     request: Implementation | None
+    wrt: tuple[int, ...]
 
     @property
     @abc.abstractmethod
     def saves_output(self) -> bool:
         """Whether the linear map is a function of y rather than of the operands."""
+
+    @property
+    @abc.abstractmethod
+    def is_product(self) -> bool:
+        """Whether the linear map is a product with elementwise derivatives, which `differentiate` gives."""
+
+    @abc.abstractmethod
+    def residuals(
+        self, y: Array, operands: Sequence[Array], mask: Sequence[bool]
+    ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
+        """What the linear map keeps, and which of it stands for operands with a tangent."""
 
     @abc.abstractmethod
     def check_differentiable(self) -> None:
@@ -49,9 +61,16 @@ class Operation(abc.ABC):
     def differentiate(self, operand: int, *, of_input: bool = False) -> "Operation":
         """The derivative in one operand, itself an operation (of x even where y is saved, if `of_input`)."""
 
-    @abc.abstractmethod
-    def unbroadcast(self, cotangent: Array, operand: Array) -> Array:
-        """A cotangent of the shape of y, summed to the shape of the operand."""
+
+def unbroadcast(cotangent: Array, operand: Array) -> Array:
+    """A cotangent of the shape of y, summed to the shape of the operand that was broadcast."""
+    extra = tuple(range(cotangent.ndim - operand.ndim))
+    kept = tuple(
+        i + len(extra) for i, n in enumerate(operand.shape) if n == 1 and cotangent.shape[i + len(extra)] != 1
+    )
+    if not extra and not kept:
+        return cotangent
+    return jnp.sum(cotangent, axis=extra + kept).reshape(operand.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +111,15 @@ class ElementwiseOperation(Operation):
     def saves_output(self) -> bool:
         return self.residual == "output" and not self.wrt
 
+    @property
+    def is_product(self) -> bool:
+        return True
+
+    def residuals(
+        self, y: Array, operands: Sequence[Array], mask: Sequence[bool]
+    ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
+        return ((y,) if self.saves_output else tuple(operands)), tuple(mask)
+
     def check_differentiable(self) -> None:
         if self.inplace and not self.saves_output:
             raise ValueError(
@@ -117,7 +145,7 @@ class ElementwiseOperation(Operation):
     ) -> tuple[Array, ...]:
         ct = cotangent.astype(el.dtype)
         return tuple(
-            self.unbroadcast(self._slope(el, residuals, i) * ct, residuals[i]).astype(residuals[i].dtype)
+            unbroadcast(self._slope(el, residuals, i) * ct, residuals[i]).astype(residuals[i].dtype)
             for i, m in enumerate(mask)
             if m
         )
@@ -125,15 +153,6 @@ class ElementwiseOperation(Operation):
     def differentiate(self, operand: int, *, of_input: bool = False) -> "ElementwiseOperation":
         of_output = self.of_output or (self.saves_output and not of_input)
         return dataclasses.replace(self, wrt=tuple(sorted((*self.wrt, operand))), of_output=of_output)
-
-    def unbroadcast(self, cotangent: Array, operand: Array) -> Array:
-        extra = tuple(range(cotangent.ndim - operand.ndim))
-        kept = tuple(
-            i + len(extra) for i, n in enumerate(operand.shape) if n == 1 and cotangent.shape[i + len(extra)] != 1
-        )
-        if not extra and not kept:
-            return cotangent
-        return jnp.sum(cotangent, axis=extra + kept).reshape(operand.shape)
 
     def _slope(self, el: Elementary, residuals: Sequence[Array], operand: int) -> Array:
         """The derivative in one operand at the residuals, in the profile's dtype."""

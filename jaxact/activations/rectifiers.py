@@ -121,7 +121,6 @@ def _(y: Array, negative_slope: Real, max_value: Nonnegative | None, threshold: 
     range="[0, 6]",
     limits="0, 6",
     kinks="the derivative is 0 at both ends, 0 and 6",
-    keeps_integers=True,
 )
 def relu6(x: Array) -> Array:
     """Rectified linear unit capped at 6."""

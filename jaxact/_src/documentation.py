@@ -1,0 +1,63 @@
+"""Signatures and docstrings of public functions, derived from their records."""
+
+import inspect
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from jaxact._src.definition import Facts, Parameter
+from jaxact._src.select import IMPLEMENTATIONS
+
+WIDTH = 110
+
+
+def signature_of(parameters: Mapping[str, Parameter], *, inplace: bool) -> inspect.Signature:
+    """The signature of an elementwise activation."""
+    kind = inspect.Parameter
+    given = [kind("x", kind.POSITIONAL_OR_KEYWORD)]
+    given += [kind(p.name, kind.POSITIONAL_OR_KEYWORD, default=p.default) for p in parameters.values()]
+    own = {"implementation": None, "residual": None} | ({"inplace": False} if inplace else {})
+    return inspect.Signature([*given, *(kind(n, kind.KEYWORD_ONLY, default=d) for n, d in own.items())])
+
+
+def document(
+    facts: Facts, *, shapes: str, dtypes: str, saved: str, arguments: Sequence[tuple[str, str]], domain: str
+) -> str:
+    """The docstring: the author's lines, then what every activation states."""
+    lines = [facts.doc, ""]
+    if facts.formula:
+        lines += [f"Formula: ``{facts.formula}``", ""]
+    lines += [
+        f"Shapes: {shapes}.",
+        f"Dtypes: that of `x`; narrower floats are computed in float32 and rounded once; {dtypes}.",
+    ]
+    lines += [
+        f"{n}: {t}" for n, t in (("Range", facts.range), ("Limits", facts.limits), ("Kinks", facts.kinks)) if t
+    ]
+    lines += [f"Saved for the backward: {saved}.", "", "Args:"]
+    lines += _item("x", "A real array or number.")
+    for name, text in arguments:
+        lines += _item(name, text)
+    lines += _item("implementation", f"None (the rule) or one of {', '.join(map(repr, IMPLEMENTATIONS))}.")
+    lines += ["", "Raises:"]
+    lines += _item("TypeError", "`x` is complex or no array, or a parameter is unknown or of the wrong kind.")
+    lines += _item("ValueError", domain)
+    lines += _item("NotImplementedError", "``implementation='pallas'`` and no kernel can run.")
+    if facts.source:
+        lines += ["", f"Source: {facts.source}"]
+    return "\n".join(lines).strip()
+
+
+def _item(name: str, text: str) -> list[str]:
+    return textwrap.wrap(f"{name}: {text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def describe(parameter: Parameter) -> str:
+    """What a parameter may be, and its default."""
+    if parameter.domain is None:
+        return f"True or False, by default {parameter.default}."
+    text = f"{parameter.domain.text[0].upper()}{parameter.domain.text[1:]}, or an array"
+    if parameter.required:
+        return f"{text}; required."
+    if parameter.default is None:
+        return f"{text}; None for none, by default."
+    return f"{text}, by default {parameter.default:g}."

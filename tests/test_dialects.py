@@ -1,0 +1,181 @@
+"""Names and parameters of other frameworks: PuzzleLib's page, Keras's page, and what neither knows."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jaxact
+from jaxact import linen
+from jaxact._src import dialects
+from jaxact.nnx import Activation, Linear
+
+# What PuzzleLib's page prints for np.random.seed(123) and np.random.randint(-10, 10, (3, 3)).
+DATA = np.array([[3, -8, -8], [-4, 7, 9], [0, -9, -10]], np.float32)
+SIGMOID = [
+    ["0.95257413", "0.00033535017", "0.00033535017"],
+    ["0.01798621", "0.999089", "0.99987662"],
+    ["0.5", "0.00012339462", "0.000045397865"],
+]
+RELU = [[3, 0, 0], [0, 7, 9], [0, 0, 0]]
+X = np.array([-12.0, -3.0, -0.5, 0.25, 2.0, 9.0], np.float32)
+
+PUZZLELIB = {
+    ("sigmoid", ()): 1 / (1 + np.exp(-X.astype(np.float64))),
+    ("tanh", ()): np.tanh(X.astype(np.float64)),
+    ("relu", ()): np.maximum(X, 0),
+    ("leakyRelu", ()): np.where(X < 0, 0.01 * X, X),
+    ("leakyRelu", (0.3,)): np.where(X < 0, 0.3 * X, X),
+    ("elu", ()): np.where(X < 0, np.expm1(X.astype(np.float64)), X),
+    ("elu", (0.3,)): np.where(X < 0, 0.3 * np.expm1(X.astype(np.float64)), X),
+    ("softPlus", ()): np.log1p(np.exp(X.astype(np.float64))),
+    ("clip", ()): np.clip(X, 0, 6),
+    ("clip", (-1.0, 2.0)): np.clip(X, -1, 2),
+}
+
+
+@pytest.fixture(params=[Activation, linen.Activation], ids=["nnx", "linen"])
+def layer(request):
+    """Make an Activation of either kind, as a function of x."""
+    if request.param is Activation:
+        return Activation
+    return lambda *args, **kw: functools.partial(linen.Activation(*args, **kw).apply, {})
+
+
+def test_the_matrix_of_puzzlelibs_page_is_this_one():
+    state = np.random.RandomState(123)
+    np.testing.assert_array_equal(state.randint(-10, 10, (3, 3)), DATA)
+
+
+@pytest.mark.parametrize("dialect", ["jax", "puzzlelib"])
+def test_sigmoid_of_puzzlelibs_page(layer, dialect):
+    y = np.asarray(layer("sigmoid", dialect=dialect)(jnp.asarray(DATA)))
+    for got, printed in zip(y.ravel(), np.ravel(SIGMOID)):
+        ulp = np.spacing(np.float32(printed))  # what is printed for -9 is 3 ULP above the exact value
+        assert abs(float(got) - float(printed)) <= 4 * ulp, (got, printed)
+
+
+@pytest.mark.parametrize("dialect", ["jax", "puzzlelib"])
+def test_relu_of_puzzlelibs_page(layer, dialect):
+    np.testing.assert_array_equal(layer("relu", dialect=dialect)(jnp.asarray(DATA)), RELU)
+
+
+@pytest.mark.parametrize(("name", "args"), PUZZLELIB, ids=str)
+def test_the_seven_strings_of_puzzlelib(layer, name, args):
+    y = layer(name, args=args, dialect="puzzlelib")(jnp.asarray(X))
+    chex.assert_shape(y, X.shape)
+    chex.assert_type(y, jnp.float32)
+    np.testing.assert_allclose(y, PUZZLELIB[name, args], rtol=1e-6)
+
+
+def test_puzzlelib_has_seven_names():
+    assert set(dialects.PUZZLELIB.names) == {name for name, _ in PUZZLELIB}
+
+
+@pytest.mark.parametrize(("name", "args"), [("relu", (1.0,)), ("leakyRelu", (0.1, 0.2)), ("clip", (1.0,))])
+def test_args_of_the_wrong_length_are_an_error(layer, name, args):
+    with pytest.raises(TypeError, match=rf"{name}.*takes args .*got \({args[0]}"):
+        layer(name, args=args, dialect="puzzlelib")
+
+
+# -- Keras -------------------------------------------------------------------------------------------------------
+
+KERAS = {
+    ("relu", "alpha", 0.5): np.where(X > 0, X, 0.5 * X),
+    ("relu", "negative_slope", 0.5): np.where(X > 0, X, 0.5 * X),
+    ("relu", "max_value", 5.0): np.clip(X, 0, 5),
+    ("relu", "threshold", 1.0): np.where(X > 1, X, 0),
+    ("leaky_relu", None, None): np.where(X > 0, X, 0.2 * X),
+    ("elu", "alpha", 0.3): np.where(X > 0, X, 0.3 * np.expm1(X.astype(np.float64))),
+    ("selu", None, None): 1.05070098 * np.where(X > 0, X, 1.67326324 * np.expm1(X.astype(np.float64))),
+    ("sigmoid", None, None): 1 / (1 + np.exp(-X.astype(np.float64))),
+    ("softplus", None, None): np.log1p(np.exp(X.astype(np.float64))),
+    ("softsign", None, None): X / (np.abs(X) + 1),
+    ("tanh", None, None): np.tanh(X.astype(np.float64)),
+    ("exponential", None, None): np.exp(X.astype(np.float64)),
+    ("hard_sigmoid", None, None): np.clip(X / 6 + 0.5, 0, 1),
+    ("swish", None, None): X / (1 + np.exp(-X.astype(np.float64))),
+    ("silu", None, None): X / (1 + np.exp(-X.astype(np.float64))),
+    ("linear", None, None): X,
+}
+
+
+@pytest.mark.parametrize("case", KERAS, ids=str)
+def test_strings_and_parameters_of_keras(layer, case):
+    name, parameter, value = case
+    y = layer(name, dialect="keras", **({parameter: value} if parameter else {}))(jnp.asarray(X))
+    np.testing.assert_allclose(y, KERAS[case], rtol=1e-6)
+
+
+def test_relu_of_keras_with_everything():
+    y = jaxact.get("relu", dialect="keras", alpha=0.25, max_value=4.0, threshold=1.0)(jnp.asarray(X))
+    np.testing.assert_array_equal(y, np.where(X >= 4, 4, np.where(X >= 1, X, 0.25 * (X - 1))))
+    assert jaxact.get("relu", 0.25, 4.0, 1.0, dialect="keras")(jnp.asarray(X)).tolist() == y.tolist()
+
+
+def test_gelu_of_keras_is_exact_unless_told():
+    assert dict(jaxact.get("gelu", dialect="keras").parameters) == {"approximate": False}
+    assert dict(jaxact.get("gelu", dialect="keras", approximate=True).parameters) == {"approximate": True}
+
+
+@pytest.mark.parametrize("form", ["string", "callable", "layer"])
+def test_a_layer_or_an_argument_alike(form):
+    activation = {"string": lambda: "tanh", "callable": lambda: jnp.tanh, "layer": lambda: Activation("tanh")}[
+        form
+    ]()
+    x = jnp.asarray(DATA)
+    plain = nnx.Linear(3, 4, rngs=nnx.Rngs(0))
+    ours = Linear(3, 4, activation=activation, rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(ours(x), Activation(activation)(plain(x)), rtol=1e-6)
+    np.testing.assert_allclose(ours(x), np.tanh(np.asarray(plain(x), np.float64)), rtol=1e-6)
+
+
+# -- errors and the rest -----------------------------------------------------------------------------------------
+
+
+def test_an_unknown_dialect_names_the_nearest(layer):
+    with pytest.raises(ValueError, match="unknown dialect 'Keras3'; did you mean 'keras'"):
+        layer("relu", dialect="Keras3")
+    with pytest.raises(ValueError, match="unknown dialect 'zzz'; known: jax, keras, puzzlelib"):
+        jaxact.get("relu", dialect="zzz")
+
+
+def test_an_unknown_name_of_a_dialect_names_the_nearest(layer):
+    with pytest.raises(ValueError, match="unknown puzzlelib activation 'softplas'; did you mean 'softPlus'"):
+        layer("softplas", dialect="puzzlelib")
+    with pytest.raises(ValueError, match="unknown puzzlelib activation 'zzz'; known: sigmoid, tanh"):
+        layer("zzz", dialect="puzzlelib")
+
+
+def test_parameters_are_those_of_the_dialect():
+    with pytest.raises(TypeError, match=r"keras activation 'leaky_relu' has no parameter 'alpha'"):
+        jaxact.get("leaky_relu", dialect="keras", alpha=0.1)
+    with pytest.raises(TypeError, match="gives negative_slope a second time"):
+        jaxact.get("relu", dialect="keras", alpha=0.1, negative_slope=0.1)
+    with pytest.raises(TypeError, match=r"takes args \['negative_slope', 'max_value', 'threshold'\]"):
+        jaxact.get("relu", 1.0, 2.0, 3.0, 4.0, dialect="keras")
+
+
+def test_names_are_folded_and_callables_are_left_alone():
+    assert jaxact.get("Leaky-RELU", dialect="puzzlelib") == jaxact.get("leakyRelu", dialect="puzzlelib")
+    assert jaxact.get(jaxact.relu, dialect="keras") is jaxact.relu
+    assert jaxact.get(None, dialect="keras") is jaxact.identity
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+def test_every_name_and_parameter_of_a_dialect_exists(dialect):
+    for name, entry in dialects.DIALECTS[dialect].names.items():
+        found = jaxact.get(name, dialect=dialect)
+        assert found.__name__ == entry.activation
+        parameters = getattr(found, "activation", found).definition.parameters
+        assert {*entry.parameters.values(), *entry.defaults} <= set(parameters), name
+
+
+def test_what_is_serialized_is_jaxacts_own():
+    found = jaxact.get("leaky_relu", dialect="keras")
+    assert jaxact.serialize(found) == {"name": "leaky_relu", "params": {"negative_slope": 0.2}}
+    assert jax.tree.leaves(found) == [found]

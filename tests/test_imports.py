@@ -1,0 +1,151 @@
+"""Which room imports what, read from the source, and what `import jaxact` costs, measured."""
+
+import ast
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MILLISECONDS = 50
+
+# room -> the modules it may import, as prefixes; the longest room that fits a file holds
+STANDARD = {"__future__", "abc", "bisect", "collections", "contextlib", "contextvars", "dataclasses", "difflib"}
+STANDARD |= {"enum", "functools", "importlib", "inspect", "itertools", "math", "numbers", "operator", "os"}
+STANDARD |= {"textwrap", "types", "typing", "warnings", "re", "string"}
+ROOMS = {
+    "pallas_kernels": {"jax", "numpy", "pallas_kernels"},
+    "jaxact/_src/elementary.py": {"jax", "jax.numpy", "jax.lax", "numpy", "jaxact._src.coefficients"},
+    "jaxact/_src/coefficients.py": set(),
+    "jaxact/activations": {
+        "jax",
+        "jax.numpy",
+        "jax.lax",
+        "numpy",
+        "jaxact._src.definition",
+        "jaxact._src.elementary",
+        "jaxact._src.function",
+        "jaxact.activations",
+    },
+    "tests/oracle": {"numpy", "scipy", "mpmath", "."},
+}
+EXACT = {"jaxact/_src/elementary.py", "jaxact/activations"}  # there `jax` is not leave to import jax.anything
+PRIVATE_ROOM = "jaxact/_src/internals.py"  # the one module that may touch jax._src, with reasons
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(p.relative_to(ROOT) for f in folders for p in (ROOT / f).rglob("*.py"))
+
+
+def imports(path: Path, top_level_only: bool = False) -> set[str]:
+    """The modules a file imports; `from jax import lax` counts as jax.lax where that is a module."""
+    tree = ast.parse((ROOT / path).read_text())
+    found = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            found |= {f"{base}.{a.name}" if _is_module(f"{base}.{a.name}") else base for a in node.names}
+    return found
+
+
+def _is_module(name: str) -> bool:
+    if name.startswith("."):
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def type_checking_only(path: Path) -> set[str]:
+    """Imports under `if TYPE_CHECKING:`, which never run."""
+    tree = ast.parse((ROOT / path).read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for inner in node.body:
+                if isinstance(inner, ast.ImportFrom):
+                    found.add(inner.module or "")
+    return found
+
+
+def allowed(name: str, room: str) -> bool:
+    if name.split(".", maxsplit=1)[0] in STANDARD:
+        return True
+    if name.startswith("."):
+        return "." in ROOMS[room]
+    if room in EXACT and name.split(".", maxsplit=1)[0] == "jax":
+        return name in ROOMS[room]
+    return any(name == a or name.startswith(f"{a}.") for a in ROOMS[room])
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms(room):
+    files = [Path(room)] if room.endswith(".py") else sources(room)
+    assert files
+    wrong = {str(f): [n for n in imports(f) if not allowed(n, room)] for f in files}
+    assert {f: names for f, names in wrong.items() if names} == {}
+
+
+def test_only_the_engine_extends_jax():
+    users = [
+        str(f)
+        for f in sources("jaxact")
+        if any(n.startswith(("jax.extend", "jax.interpreters")) for n in imports(f))
+    ]
+    assert users == [str(Path("jaxact/_src/engine.py"))]
+
+
+def test_nothing_private_of_jax():
+    for folder in ("jaxact", "pallas_kernels"):
+        for f in sources(folder):
+            names = {n for n in imports(f) if n.startswith("jax._src")}
+            assert not names or str(f) == PRIVATE_ROOM, f"{f} imports {names}"
+            if str(f) != PRIVATE_ROOM:
+                assert "jax._src" not in (ROOT / f).read_text(), f
+
+
+def test_the_package_itself_imports_neither_flax_nor_kernels():
+    for f in sources("jaxact"):
+        eager = imports(f, top_level_only=True) - type_checking_only(f)
+        tops = {n.split(".")[0] for n in eager}
+        shells = f.parts[1] in ("linen.py", "nnx.py", "linen", "nnx", "convert.py", "testing.py", "cli.py")
+        assert "pallas_kernels" not in tops, f"{f}: import it lazily, a failure becomes the reason"
+        assert "flax" not in tops or shells, f
+
+
+MEASURE = """
+import json, sys, time
+import jax
+before = set(sys.modules)
+start = time.perf_counter()
+import jaxact
+seconds = time.perf_counter() - start
+print(json.dumps([1000 * seconds, sorted(set(sys.modules) - before)]))
+"""
+
+
+def measured() -> tuple[float, list[str]]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # compiled files count
+    environment["PYTHONPATH"] = str(ROOT)
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE], env=environment, cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    milliseconds, modules = json.loads(run.stdout)
+    return milliseconds, modules
+
+
+def test_import_is_light():
+    """The best of five processes after one that writes the compiled files."""
+    _, modules = measured()
+    heavy = [m for m in modules if "flax" in m or "pallas" in m or m.split(".")[0] in ("torch", "keras", "scipy")]
+    assert heavy == []
+    best = min(measured()[0] for _ in range(5))
+    print(f"import jaxact: {best:.1f} ms")
+    assert best <= MILLISECONDS
