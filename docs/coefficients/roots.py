@@ -109,12 +109,16 @@ def fit(function, order, guess, radius, dtype):
 
 def show(name, center, radius, coefficients):
     lines = [f"    {name}=Root(", f"        {center!r},", f"        {radius!r},", "        ("]
-    return "\n".join([*lines, *(f"            {c!r}," for c in coefficients), "        ),", "    ),"])
+    rows = [coefficients[i : i + 4] for i in range(0, len(coefficients), 4)]
+    lines += ["            " + " ".join(f"{c!r}," for c in row) for row in rows]
+    return "\n".join([*lines, "        ),", "    ),"])
 
 
 HEADER = '''"""Derivatives beside their roots; printed by ``docs/coefficients/roots.py``."""
 
 from typing import NamedTuple
+
+# fmt: off
 
 
 class Root(NamedTuple):
