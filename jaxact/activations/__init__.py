@@ -14,6 +14,7 @@ from jaxact.activations.exponential import celu, elu, exponential, selu
 from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
 from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
+from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta
 from jaxact.activations.rectifiers import (
     fat_relu,
     hard_shrink,
@@ -34,6 +35,7 @@ __all__ = [
     "bent_identity",
     "celu",
     "clip",
+    "dyt",
     "elu",
     "exponential",
     "fat_relu",
@@ -51,6 +53,8 @@ __all__ = [
     "lisht",
     "log_sigmoid",
     "mish",
+    "pelu",
+    "prelu",
     "quick_gelu",
     "relu",
     "relu6",
@@ -67,7 +71,10 @@ __all__ = [
     "sparse_sigmoid",
     "sqrt_softplus",
     "squareplus",
+    "srelu",
+    "star_relu",
     "swish",
+    "swish_beta",
     "tanh",
     "tanh_shrink",
     "telu",
