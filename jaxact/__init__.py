@@ -55,6 +55,7 @@ from jaxact.activations import (
     threshold,
     thresholded_relu,
 )
+from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"
@@ -65,6 +66,7 @@ __all__ = [
     "Positive",
     "Real",
     "bent_identity",
+    "bilinear",
     "celu",
     "clip",
     "deserialize",
@@ -74,9 +76,12 @@ __all__ = [
     "explain",
     "exponential",
     "fat_relu",
+    "gated",
+    "geglu",
     "gelu",
     "gelu_clipped",
     "get",
+    "glu",
     "hard_mish",
     "hard_shrink",
     "hard_sigmoid",
@@ -94,6 +99,7 @@ __all__ = [
     "prelu",
     "quick_gelu",
     "reference",
+    "reglu",
     "relu",
     "relu6",
     "relu_squared",
@@ -112,6 +118,7 @@ __all__ = [
     "squareplus",
     "srelu",
     "star_relu",
+    "swiglu",
     "swish",
     "swish_beta",
     "tanh",
