@@ -9,6 +9,7 @@ from jaxact.activations import (
     bent_identity,
     celu,
     clip,
+    clip_offset,
     dyt,
     elu,
     exponential,
@@ -37,6 +38,7 @@ from jaxact.activations import (
     serf,
     sigmoid,
     silu,
+    silu_capped,
     soft_shrink,
     soft_sign,
     softcap,
@@ -49,13 +51,14 @@ from jaxact.activations import (
     star_relu,
     swish,
     swish_beta,
+    swish_limited,
     tanh,
     tanh_shrink,
     telu,
     threshold,
     thresholded_relu,
 )
-from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu
+from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"
@@ -69,6 +72,7 @@ __all__ = [
     "bilinear",
     "celu",
     "clip",
+    "clip_offset",
     "deserialize",
     "dyt",
     "elementwise",
@@ -108,6 +112,7 @@ __all__ = [
     "serialize",
     "sigmoid",
     "silu",
+    "silu_capped",
     "soft_shrink",
     "soft_sign",
     "softcap",
@@ -119,8 +124,12 @@ __all__ = [
     "srelu",
     "star_relu",
     "swiglu",
+    "swiglu_clamp",
+    "swiglu_oai",
+    "swiglu_step",
     "swish",
     "swish_beta",
+    "swish_limited",
     "tanh",
     "tanh_shrink",
     "telu",

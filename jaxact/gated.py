@@ -271,3 +271,68 @@ def bilinear(x: Any, **options: Any) -> Array:
       ValueError: As `gated`.
     """
     return gated(x, "identity", **options)
+
+
+def swiglu_oai(
+    x: Any,
+    *,
+    limit: float = 7.0,
+    alpha: float = 1.702,
+    offset: float = 1.0,
+    layout: Layout = "interleaved",
+    **options: Any,
+) -> Array:
+    """``m * sigmoid(alpha * m) * (clip(up, -L, L) + offset)`` with ``m = min(gate, L)``, as in gpt-oss.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      limit: L.
+      alpha: The steepness of the gate.
+      offset: What is added to the other half.
+      layout: That of `gated`, here interleaved.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or the limit is not above 0.
+    """
+    gate, up = get("swish_limited", limit=limit, beta=alpha), get("clip_offset", limit=limit, offset=offset)
+    return gated(x, gate, up, layout=layout, **options)
+
+
+def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
+    """``silu(min(gate, L)) * clip(up, -L, L)``.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      limit: L.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or the limit is not above 0.
+    """
+    return gated(
+        x, get("swish_limited", limit=limit, beta=1.0), get("clip", min_val=-limit, max_val=limit), **options
+    )
+
+
+def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
+    """``min(silu(gate), L) * clip(up, -L, L)``.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      limit: L.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or the limit is not above 0.
+    """
+    return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)

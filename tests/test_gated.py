@@ -100,6 +100,22 @@ def test_glu_is_that_of_jax(axis):
     np.testing.assert_allclose(jaxact.glu(x, axis), jax.nn.glu(x, axis), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "bf16"])
+def test_limited_forms(dtype):
+    g, u = (2 * v.astype(dtype) for v in halves((40, 5)))
+    wide, other = (np.asarray(v, np.float64) for v in (g, u))
+    m = np.minimum(wide, 7)
+    oai = m / (1 + np.exp(-1.702 * m)) * (np.clip(other, -7, 7) + 1)
+    close(jaxact.swiglu_oai((g, u)), oai, dtype)
+    close(jaxact.swiglu_oai(packed(g, u, "interleaved")), oai, dtype)
+    m = np.minimum(wide, 10)
+    close(jaxact.swiglu_clamp((g, u)), m / (1 + np.exp(-m)) * np.clip(other, -10, 10), dtype)
+    step = np.minimum(wide / (1 + np.exp(-wide)), 7) * np.clip(other, -7, 7)
+    close(jaxact.swiglu_step(packed(g, u, "concat")), step, dtype)
+    with pytest.raises(ValueError, match=r"limit must be a finite number above 0, got -1"):
+        jaxact.swiglu_step((g, u), limit=-1)
+
+
 def test_multipliers_and_any_activation_for_either_half():
     g, u = halves()
     actual = jaxact.gated((g, u), "mish", jaxact.get("clip", min_val=-1.0, max_val=1.0), gate_multiplier=0.5)

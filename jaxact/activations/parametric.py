@@ -31,7 +31,7 @@ def _size(value: Any) -> Any:
     return abs(value)
 
 
-def _carry(x: Array, value: Any) -> Array:
+def carry(x: Array, value: Any) -> Array:
     """A derivative by cases; NaN where x is."""
     return jnp.where(jnp.isnan(x), x, value)
 
@@ -40,6 +40,13 @@ def _sum(el: Elementary, hi: Array, lo: Array, term: Real) -> Array:
     """(hi + lo) + term, where hi and the term nearly cancel."""
     d, d_lo = el.difference(hi, -term)
     return d + (d_lo + lo)
+
+
+def plus(el: Elementary, x: Array, term: Real) -> Array:
+    """x + term for a finite x; a number is taken to its full value."""
+    if not is_array(term) and term == 0.0:
+        return x
+    return _sum(el, x, jnp.zeros_like(x), term)
 
 
 # -- straight lines --------------------------------------------------------------------------------------------
@@ -94,17 +101,17 @@ def srelu(
 
 @srelu.derivative
 def _(x: Array, t_left: Real, a_left: Real, t_right: Real, a_right: Real) -> Array:
-    return _carry(x, jnp.where(x <= t_left, a_left, jnp.where(x >= t_right, a_right, 1.0)))
+    return carry(x, jnp.where(x <= t_left, a_left, jnp.where(x >= t_right, a_right, 1.0)))
 
 
 @srelu.second_derivative
 def _(x: Array, t_left: Real, a_left: Real, t_right: Real, a_right: Real) -> Array:
-    return _carry(x, 0.0)
+    return carry(x, 0.0)
 
 
 @srelu.derivative("t_left")
 def _(x: Array, t_left: Real, a_left: Real, t_right: Real, a_right: Real) -> Array:
-    return _carry(x, step(x <= t_left, x) * (1.0 - a_left))
+    return carry(x, step(x <= t_left, x) * (1.0 - a_left))
 
 
 @srelu.derivative("a_left")
@@ -114,7 +121,7 @@ def _(x: Array, t_left: Real, a_left: Real, t_right: Real, a_right: Real) -> Arr
 
 @srelu.derivative("t_right")
 def _(x: Array, t_left: Real, a_left: Real, t_right: Real, a_right: Real) -> Array:
-    return _carry(x, step((x >= t_right) & (x > t_left), x) * (1.0 - a_right))
+    return carry(x, step((x >= t_right) & (x > t_left), x) * (1.0 - a_right))
 
 
 @srelu.derivative("a_right")
@@ -151,7 +158,7 @@ def _(x: Array, scale: Real, bias: Real) -> Array:
 
 @star_relu.second_derivative
 def _(x: Array, scale: Real, bias: Real) -> Array:
-    return _carry(x, (2.0 * scale) * step(x > 0, x))
+    return carry(x, (2.0 * scale) * step(x > 0, x))
 
 
 @star_relu.derivative("scale")
@@ -254,14 +261,14 @@ def swish_beta(el: Elementary, x: Array, beta: Real = 1.0) -> Array:
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, sign, flat = _steepness(beta)
     z = el.lower(el.upper(sign * x, (el.saturation + 1.0) / b), -el.underflow / b)
-    return jnp.where(flat, _carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
+    return jnp.where(flat, carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
 
 
 @swish_beta.second_derivative
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, _, flat = _steepness(beta)
     a = el.upper(jnp.abs(x), el.underflow / b)
-    return jnp.where(flat, _carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
+    return jnp.where(flat, carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
 
 
 @swish_beta.derivative("beta")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from scipy import optimize
 
 from .formula import Formula
 from .piecewise import LEAKY_RELU
 from .precise import divide, exp, multiply, sech2, sigmoid, two_product, two_sum
-from .smooth import silu_first, silu_second
+from .smooth import SILU, silu_first, silu_second
 
 
 def _one(x, **params):
@@ -147,6 +150,65 @@ DYT = Formula(
     },
 )
 
+# ---- with limits
+
+
+def _below(function):
+    """A function of x below the limit, else 0."""
+    return lambda x, limit=7.0, beta=1.702: np.where(x < limit, function(np.minimum(x, limit), beta), 0)
+
+
+SWISH_LIMITED = Formula(
+    lambda x, limit=7.0, beta=1.702: SWISH_BETA.value(np.minimum(x, limit), beta),
+    _below(SWISH_BETA.first),
+    _below(SWISH_BETA.second),
+    {
+        "limit": lambda x, limit=7.0, beta=1.702: np.where(
+            x < limit, 0, SWISH_BETA.first(np.float64(limit), beta)
+        ),
+        "beta": lambda x, limit=7.0, beta=1.702: _swish_beta(np.minimum(x, limit), beta),
+    },
+    lambda limit=7.0, beta=1.702: (float(limit),),
+)
+
+
+@functools.cache
+def _silu_equals(level: float) -> float:
+    """Where silu is `level`, above 0."""
+    return optimize.brentq(lambda x: x / (1 + np.exp(-x)) - level, level, 2 * level, xtol=1e-300, rtol=1e-15)
+
+
+def _uncapped(function, otherwise):
+    def capped(x, limit=7.0):
+        end = _silu_equals(limit)
+        return np.where(x < end, function(np.minimum(x, end)), otherwise(limit))
+
+    return capped
+
+
+SILU_CAPPED = Formula(
+    _uncapped(SILU.value, lambda limit: limit),
+    _uncapped(SILU.first, lambda limit: 0),
+    _uncapped(SILU.second, lambda limit: 0),
+    {"limit": _uncapped(np.zeros_like, lambda limit: 1)},
+    lambda limit=7.0: (_silu_equals(limit),),
+)
+
+
+def _clip_offset(x, limit=7.0, offset=1.0):
+    return np.clip(x, -limit, limit) + offset
+
+
+CLIP_OFFSET = Formula(
+    _clip_offset,
+    lambda x, limit=7.0, offset=1.0: np.where(np.abs(x) < limit, 1, 0),
+    parameters={
+        "limit": lambda x, limit=7.0, offset=1.0: np.where(np.abs(x) < limit, 0, np.sign(x)),
+        "offset": _one,
+    },
+    kinks=lambda limit=7.0, offset=1.0: (-float(limit), float(limit)),
+)
+
 PARAMETRIC = {
     "prelu": PRELU,
     "srelu": SRELU,
@@ -154,4 +216,7 @@ PARAMETRIC = {
     "pelu": PELU,
     "swish_beta": SWISH_BETA,
     "dyt": DYT,
+    "swish_limited": SWISH_LIMITED,
+    "silu_capped": SILU_CAPPED,
+    "clip_offset": CLIP_OFFSET,
 }

@@ -205,12 +205,26 @@ def dyt(x, alpha=0.5, weight=1, bias=0):
     return weight * tanh(alpha * x) + bias
 
 
+def swish_limited(x, limit=7, beta=1.702):
+    m = x if x < limit else lift(limit)
+    return m * sigmoid(beta * m)
+
+
+def silu_capped(x, limit=7):
+    y = silu(x)
+    return limit if x > 0 and y >= limit else y
+
+
+def clip_offset(x, limit=7, offset=1):
+    return clip(x, -limit, limit) + offset
+
+
 FUNCTIONS = {f.__name__: f for f in (
     identity, relu, relu6, leaky_relu, elu, celu, selu, gelu, quick_gelu, gelu_clipped, silu, mish,
     log_sigmoid, soft_sign, hard_sigmoid, hard_silu, hard_tanh, hard_mish, squareplus, sparse_plus,
     sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
-    prelu, srelu, star_relu, pelu, swish_beta, dyt,
+    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 
