@@ -11,7 +11,11 @@ from jaxact._src import catalogue
 from jaxact._src.definition import ElementwiseDefinition
 
 # Parameters without a default need a value before anything can be tested.
-REQUIRED = {"threshold": {"threshold": 0.1, "value": 20.0}, "softcap": {"cap": 30.0}}
+REQUIRED = {
+    "threshold": {"threshold": 0.1, "value": 20.0},
+    "softcap": {"cap": 30.0},
+    "prelu": {"negative_slope": 0.25},
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+
 import ml_dtypes
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from oracle import ORACLE
+from oracle import ORACLE, textbook
 from ulp import errors, measure, near_root, patterns, stratified, ulp
 
-CASES = [(name, {}) for name in ORACLE if name not in ("softcap", "threshold")] + [
+CASES = [(name, {}) for name in ORACLE if name not in ("softcap", "threshold", "prelu")] + [
     ("gelu", {"approximate": False}),
     ("softcap", {"cap": 30.0}),
     ("softcap", {"cap": 0.3}),
     ("threshold", {"threshold": 0.1, "value": -3.0}),
+    ("prelu", {"negative_slope": -0.3}),
+    ("srelu", {"t_left": -1.0, "a_left": -0.5, "t_right": 3.0, "a_right": -0.7}),
+    ("swish_beta", {"beta": -1.3}),
+    ("pelu", {"a": 2.5, "b": 0.4}),
+    ("dyt", {"alpha": -0.7, "weight": 3.0}),
     ("relu", {"negative_slope": 0.1, "max_value": 5.0, "threshold": 0.5}),
     ("relu", {"negative_slope": -0.1, "max_value": 5.0}),
     ("leaky_relu", {"negative_slope": -0.3}),
@@ -88,12 +95,7 @@ def test_definition_agrees_with_numerical_differentiation(name, params, order, w
 
 
 def default_of(name, parameter):
-    defaults = {"alpha": 1, "beta": 1, "b": 4, "mu": 0.707107, "sigma": 0.282095, "theta": 1}
-    ends = {"clip": (0, 6), "hard_tanh": (-1, 1), "gelu_clipped": (-10, 10)}.get(name, (None, None))
-    defaults |= {"min_val": ends[0], "max_val": ends[1]}
-    defaults["negative_slope"] = 0.01 if name == "leaky_relu" else 0
-    defaults["threshold"] = {"relu": 0, "fat_relu": 0.01}.get(name, 0.5)
-    return defaults[parameter]
+    return inspect.signature(textbook.FUNCTIONS[name]).parameters[parameter].default
 
 
 # the formulas of the papers, taken literally: correct at 700 digits only

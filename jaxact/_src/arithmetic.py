@@ -24,7 +24,7 @@ LN2_WORDS = 0.693145751953125, 1.4286068203094172e-06
 LN2_WORDS_DOUBLE = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
-def horner(coefficients: Sequence[float], x: Array) -> Array:
+def horner(coefficients: Sequence[Any], x: Array) -> Array:
     """Polynomial with coefficients in increasing order."""
     value = x * coefficients[-1] + coefficients[-2]
     for coefficient in coefficients[-3::-1]:
@@ -323,7 +323,7 @@ class Arithmetic:
         y_head, y_rest = self.split(y)
         return i_head, ((1.0 - i_head * y_head) - i_head * y_rest) * i
 
-    def beside_root(self, fit: roots.Roots, x: Array, x_low: Any, otherwise: Array, scale: float = 1.0) -> Array:
+    def beside_root(self, fit: roots.Roots, x: Array, x_low: Any, otherwise: Array, scale: Any = 1.0) -> Array:
         """scale times the fit of a derivative at x + x_low beside its root, where `otherwise` loses its digits."""
         root = fit.double if self.double else fit.single
         d = x - root.center[0]

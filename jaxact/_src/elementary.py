@@ -120,7 +120,7 @@ class Elementary(Arithmetic):
         inner = (1.0 + az) if az_low is None else ((1.0 + az) + az_low)
         return (E * (inner + E * 2.0**-self.shift)) / (d * d)
 
-    def gate_curvature(self, E: Array, constant: Array | float, square: Array, scale: float = 1.0) -> Array:
+    def gate_curvature(self, E: Array, constant: Array | float, square: Array, scale: Any = 1.0) -> Array:
         """scale * e ((constant - square) + e (constant + square)) / (1 + e)**3, E = 2**shift exp(-a)."""
         e = E * 2.0**-self.shift
         d = 1.0 + e

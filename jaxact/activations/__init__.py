@@ -13,7 +13,9 @@ from jaxact.activations.clamps import (
 from jaxact.activations.exponential import celu, elu, exponential, selu
 from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
+from jaxact.activations.limited import clip_offset, silu_capped, swish_limited
 from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
+from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta
 from jaxact.activations.rectifiers import (
     fat_relu,
     hard_shrink,
@@ -34,6 +36,8 @@ __all__ = [
     "bent_identity",
     "celu",
     "clip",
+    "clip_offset",
+    "dyt",
     "elu",
     "exponential",
     "fat_relu",
@@ -51,6 +55,8 @@ __all__ = [
     "lisht",
     "log_sigmoid",
     "mish",
+    "pelu",
+    "prelu",
     "quick_gelu",
     "relu",
     "relu6",
@@ -59,6 +65,7 @@ __all__ = [
     "serf",
     "sigmoid",
     "silu",
+    "silu_capped",
     "soft_shrink",
     "soft_sign",
     "softcap",
@@ -67,7 +74,11 @@ __all__ = [
     "sparse_sigmoid",
     "sqrt_softplus",
     "squareplus",
+    "srelu",
+    "star_relu",
     "swish",
+    "swish_beta",
+    "swish_limited",
     "tanh",
     "tanh_shrink",
     "telu",

@@ -178,13 +178,13 @@ def silu(el: Elementary, x: Array) -> Array:
     return el.gate(inner, el.exp(inner, None, el.shift), el.saturation)
 
 
-def _silu_slope(el: Elementary, u: Array, low: Any) -> Array:
+def silu_slope(el: Elementary, u: Array, low: Any) -> Array:
     """silu'(u + low) for -underflow <= u <= saturation + 1, where it is exactly 1."""
     E = el.exp(u, None if isinstance(low, float) else low, el.shift)
     return el.beside_root(roots.SILU_SLOPE, u, low, el.gate_slope(E, u + low))
 
 
-def _silu_curvature(el: Elementary, a: Array, low: Any, scale: float = 1.0) -> Array:
+def silu_curvature(el: Elementary, a: Array, low: Any, scale: Any = 1.0) -> Array:
     """scale * silu''(+-(a + low)) for 0 <= a <= underflow."""
     E = el.exp(-a, None if isinstance(low, float) else -low, el.shift)
     return el.beside_root(roots.SILU_CURVATURE, a, low, el.gate_curvature(E, 2.0, a + low, scale), scale)
@@ -192,12 +192,12 @@ def _silu_curvature(el: Elementary, a: Array, low: Any, scale: float = 1.0) -> A
 
 @silu.derivative
 def _(el: Elementary, x: Array) -> Array:
-    return _silu_slope(el, el.lower(el.upper(x, el.saturation + 1.0), -el.underflow), 0.0)
+    return silu_slope(el, el.lower(el.upper(x, el.saturation + 1.0), -el.underflow), 0.0)
 
 
 @silu.second_derivative
 def _(el: Elementary, x: Array) -> Array:
-    return _silu_curvature(el, el.upper(jnp.abs(x), el.underflow), 0.0)
+    return silu_curvature(el, el.upper(jnp.abs(x), el.underflow), 0.0)
 
 
 _STEEPNESS = 1.702
@@ -224,10 +224,10 @@ def quick_gelu(el: Elementary, x: Array) -> Array:
 @quick_gelu.derivative
 def _(el: Elementary, x: Array) -> Array:
     top = (el.saturation + 1.0) / _STEEPNESS
-    return _silu_slope(el, *_steep(el, el.lower(el.upper(x, top), -el.underflow / _STEEPNESS)))
+    return silu_slope(el, *_steep(el, el.lower(el.upper(x, top), -el.underflow / _STEEPNESS)))
 
 
 @quick_gelu.second_derivative
 def _(el: Elementary, x: Array) -> Array:
     a = el.upper(jnp.abs(x), el.underflow / _STEEPNESS)
-    return _silu_curvature(el, *_steep(el, a), _STEEPNESS)
+    return silu_curvature(el, *_steep(el, a), _STEEPNESS)

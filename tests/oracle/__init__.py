@@ -15,6 +15,7 @@ import numpy as np
 
 from . import textbook
 from .formula import Formula
+from .parametric import PARAMETRIC
 from .piecewise import PIECEWISE
 from .smooth import SMOOTH
 
@@ -105,4 +106,4 @@ def _oracle(name: str, formula: Formula) -> Oracle:
     return Oracle(name, *functions, parameters, formula.kinks)
 
 
-ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH).items()}
+ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH | PARAMETRIC).items()}

@@ -25,23 +25,23 @@ from .precise import (
 
 
 @near_roots("silu", -1.28, order=1)
-def _silu_first(u, lo):
+def silu_first(u, lo):
     return sigmoid(u, lo) * (1 + u * sigmoid(-u, -lo))
 
 
 @near_roots("silu", -2.4, 2.4, order=2)
-def _silu_second(u, lo):
+def silu_second(u, lo):
     return sigmoid(u, lo) * sigmoid(-u, -lo) * (2 - u * np.tanh(u / 2))
 
 
-SILU = Formula(lambda x: x * sigmoid(x), _silu_first, _silu_second)
+SILU = Formula(lambda x: x * sigmoid(x), silu_first, silu_second)
 
 _SLOPE = constant("1.702")
 
 QUICK_GELU = Formula(
     lambda x: x * sigmoid(*multiply((x, 0.0), _SLOPE)),
-    lambda x: _silu_first(*multiply((x, 0.0), _SLOPE)),
-    lambda x: _SLOPE[0] * _silu_second(*multiply((x, 0.0), _SLOPE)),
+    lambda x: silu_first(*multiply((x, 0.0), _SLOPE)),
+    lambda x: _SLOPE[0] * silu_second(*multiply((x, 0.0), _SLOPE)),
 )
 
 # ---- gelu

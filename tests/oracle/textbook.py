@@ -179,11 +179,52 @@ def bent_identity(x):
     return (sqrt(x * x + 1) - 1) / 2 + x
 
 
+def prelu(x, negative_slope):
+    return leaky_relu(x, negative_slope)
+
+
+def srelu(x, t_left=0, a_left=0.2, t_right=1, a_right=1):
+    if x <= t_left:
+        return t_left + a_left * (x - t_left)
+    return t_right + a_right * (x - t_right) if x >= t_right else x
+
+
+def star_relu(x, scale=0.8944, bias=-0.4472):
+    return scale * x * x + bias if x > 0 else bias
+
+
+def pelu(x, a=1, b=1):
+    return a / b * x if x > 0 else a * expm1(x / b)
+
+
+def swish_beta(x, beta=1):
+    return x * sigmoid(beta * x)
+
+
+def dyt(x, alpha=0.5, weight=1, bias=0):
+    return weight * tanh(alpha * x) + bias
+
+
+def swish_limited(x, limit=7, beta=1.702):
+    m = x if x < limit else lift(limit)
+    return m * sigmoid(beta * m)
+
+
+def silu_capped(x, limit=7):
+    y = silu(x)
+    return limit if x > 0 and y >= limit else y
+
+
+def clip_offset(x, limit=7, offset=1):
+    return clip(x, -limit, limit) + offset
+
+
 FUNCTIONS = {f.__name__: f for f in (
     identity, relu, relu6, leaky_relu, elu, celu, selu, gelu, quick_gelu, gelu_clipped, silu, mish,
     log_sigmoid, soft_sign, hard_sigmoid, hard_silu, hard_tanh, hard_mish, squareplus, sparse_plus,
     sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
+    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 

@@ -1,0 +1,338 @@
+"""Gated activations: ``f(gate) * g(up)`` of two arrays, or of the two halves of one.
+
+Derived from the records of f and g, never a second formula: the product is one elementwise operation of two
+operands, computed in float32 and rounded once. The backward keeps the two inputs and nothing else.
+"""
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxact._src import engine, inline
+from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Real, X, is_array
+from jaxact._src.elementary import Elementary
+from jaxact._src.function import Elementwise, promoted, real_array, varying_alike
+from jaxact._src.operation import ElementwiseOperation
+from jaxact._src.select import Implementation, check_implementation, requested
+from jaxact.registry import Activation, Bound, get
+
+Array = jax.Array
+Layout = Literal["concat", "interleaved"]
+UP = "up"
+
+
+# -- the record of a product, from the records of its factors ----------------------------------------------------
+
+
+class GatedDefinition(ElementwiseDefinition):
+    """``f(m x) * g(n up)``; its derivatives of every order are products of theirs."""
+
+    def __init__(self, gate: ElementwiseOperation, up: ElementwiseOperation, multipliers: tuple[float, float]):
+        self._factors = {X: (gate, multipliers[0]), UP: (up, multipliers[1])}
+        super().__init__(self.body(()), Facts(name=f"gated {gate.name} {up.name}", doc="", module=__name__))
+
+    def body(self, names: Sequence[str]) -> Body:
+        def product(el: Elementary, x: Array, up: Real) -> Array:
+            f, g = (self._factor(el, n, jnp.asarray(v), list(names).count(n)) for n, v in ((X, x), (UP, up)))
+            return f * g
+
+        return product
+
+    def _factor(self, el: Elementary, name: str, v: Array, order: int) -> Array:
+        operation, multiplier = self._factors[name]
+        for _ in range(order):
+            operation = operation.differentiate(0, of_input=True)
+        if multiplier == 1.0:
+            return operation.evaluate(el, v)
+        return operation.evaluate(el, v * multiplier) * multiplier**order
+
+
+@functools.lru_cache(maxsize=1024)
+def _definition(gate: Activation, up: Activation, multipliers: tuple[float, float]) -> GatedDefinition:
+    return GatedDefinition(_factor(gate), _factor(up), multipliers)
+
+
+def _factor(activation: Activation) -> ElementwiseOperation:
+    found, named = (
+        (activation.activation, activation.parameters) if isinstance(activation, Bound) else (activation, ())
+    )
+    assert isinstance(found, Elementwise)
+    return ElementwiseOperation(found.definition, static=tuple(found.definition.bind((), dict(named)).items()))
+
+
+def _elementwise(role: str, activation: Any) -> Activation:
+    """An elementwise activation with its numbers, which can be hashed.
+
+    Raises:
+      TypeError: It is none, or a parameter is an array.
+    """
+    found = get(activation)
+    if not isinstance(found, Elementwise | Bound):
+        raise TypeError(
+            f"gated: {role} must be an elementwise activation of jaxact or its name, got {found!r}; "
+            "make one of your function with jaxact.elementwise"
+        )
+    arrays = [n for n, v in found.parameters if is_array(v)] if isinstance(found, Bound) else []
+    if arrays:
+        raise TypeError(
+            f"gated: parameter {arrays[0]!r} of {role} {found.__name__} must be a number, got an array"
+        )
+    return found
+
+
+# -- halves ------------------------------------------------------------------------------------------------------
+
+
+def _halves(x: Any, layout: Layout, axis: int) -> tuple[Array, Array]:
+    if isinstance(x, tuple | list):
+        return _pair(x)
+    x = real_array("gated", x)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"gated: axis {axis} is out of range for x of shape {x.shape}")
+    axis %= x.ndim
+    size = x.shape[axis]
+    if size % 2:
+        raise ValueError(
+            f"gated: axis {axis} of x {x.shape} has the odd size {size}, which has no halves; "
+            "give it an even size, or pass gate and up as a pair"
+        )
+    if layout == "concat":  # split's transpose writes both halves of the gradient into one array
+        first, second = lax.split(x, (size // 2, size // 2), axis)
+        return first, second
+    paired = x.reshape(*x.shape[:axis], size // 2, 2, *x.shape[axis + 1 :])
+    even, odd = lax.split(paired, (1, 1), axis + 1)
+    return even.squeeze(axis + 1), odd.squeeze(axis + 1)
+
+
+def _pair(x: Sequence[Any]) -> tuple[Array, Array]:
+    if len(x) != 2:
+        raise ValueError(f"gated: x must be one array or a pair of arrays, got {len(x)} of them")
+    first, second = (real_array("gated", v) for v in x)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"gated: gate and up must have the same shape, got {first.shape} and {second.shape}; "
+            "broadcast one of them first"
+        )
+    if first.dtype != second.dtype:
+        raise TypeError(
+            f"gated: gate and up must have the same dtype, got {first.dtype} and {second.dtype}; cast one"
+        )
+    return first, second
+
+
+@functools.lru_cache(maxsize=1024)
+def _jitted(operation: ElementwiseOperation, layout: Layout, gate_first: bool, axis: int) -> Callable[..., Array]:
+    def run(x: Any) -> Array:
+        first, second = map(promoted, _halves(x, layout, axis))
+        operands = varying_alike((first, second) if gate_first else (second, first))
+        if operation.request == "inline":
+            return inline.function(operation)(*operands)
+        return engine.activation_p.bind(*operands, op=operation)
+
+    run.__name__ = run.__qualname__ = operation.name.replace(" ", "_")
+    return jax.jit(run)
+
+
+# -- the public functions ----------------------------------------------------------------------------------------
+
+
+def gated(
+    x: Any,
+    gate: str | Activation,
+    up: str | Activation = "identity",
+    *,
+    layout: Layout = "concat",
+    gate_first: bool = True,
+    gate_multiplier: float = 1.0,
+    up_multiplier: float = 1.0,
+    axis: int = -1,
+    implementation: Implementation | None = None,
+) -> Array:
+    """One half of the input, activated, times the other: ``gate(g) * up(u)``.
+
+    The backward keeps the two inputs and nothing else; the gradient of a packed array is written packed.
+
+    Args:
+      x: One array that holds both halves, or a pair of arrays of one shape and dtype.
+      gate: The activation of the gate, an elementwise one or its name (with parameters: ``jaxact.get``).
+      up: The activation of the other half.
+      layout: How one array holds the halves along `axis`: ``"concat"`` one after the other, ``"interleaved"`` the
+        first in the even places and the second in the odd ones.
+      gate_first: Whether the first half (or array of a pair) is the gate.
+      gate_multiplier: What the gate is multiplied with before its activation.
+      up_multiplier: What the other half is multiplied with before its activation.
+      axis: The axis that is split.
+      implementation: As for every activation.
+
+    Returns:
+      An array of half the size along `axis`, or of the shape of each of a pair.
+
+    Raises:
+      ValueError: The axis is out of range or of odd size, the shapes of a pair differ, or the layout is unknown.
+      TypeError: The gate or up is no elementwise activation, or the dtypes of a pair differ.
+
+    >>> import jax.numpy as jnp, jaxact
+    >>> jaxact.gated(jnp.array([1.0, -1.0, 3.0, 4.0]), "relu")
+    Array([3., 0.], dtype=float32)
+    """
+    if layout not in get_args(Layout):
+        raise ValueError(f"gated: layout must be one of {get_args(Layout)}, got {layout!r}")
+    request = requested() if implementation is None else implementation
+    check_implementation(request)
+    multipliers = float(gate_multiplier), float(up_multiplier)
+    definition = _definition(_elementwise("gate", gate), _elementwise("up", up), multipliers)
+    operation = ElementwiseOperation(definition, arrays=(UP,), request=request)
+    return _jitted(operation, layout, bool(gate_first), operator.index(axis))(x)
+
+
+def glu(x: Any, axis: int = -1, *, gate_first: bool = False, **options: Any) -> Array:
+    """Gated linear unit as ``jax.nn.glu``: the first half times the sigmoid of the second, arXiv:1612.08083.
+
+    Args:
+      x: One array that holds both halves, or a pair of arrays.
+      axis: The axis that is split.
+      gate_first: Whether the gate is the first half; here it is the second.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`.
+    """
+    return gated(x, "sigmoid", axis=axis, gate_first=gate_first, **options)
+
+
+def swiglu(x: Any, **options: Any) -> Array:
+    """``silu(gate) * up``, arXiv:2002.05202.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`.
+    """
+    return gated(x, "silu", **options)
+
+
+def geglu(x: Any, *, approximate: bool = True, **options: Any) -> Array:
+    """``gelu(gate) * up``, arXiv:2002.05202.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      approximate: Which gelu, as in `jaxact.gelu`.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`.
+    """
+    return gated(x, get("gelu", approximate=approximate), **options)
+
+
+def reglu(x: Any, **options: Any) -> Array:
+    """``relu(gate) * up``, arXiv:2002.05202.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`.
+    """
+    return gated(x, "relu", **options)
+
+
+def bilinear(x: Any, **options: Any) -> Array:
+    """``gate * up``, arXiv:2002.05202.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`.
+    """
+    return gated(x, "identity", **options)
+
+
+def swiglu_oai(
+    x: Any,
+    *,
+    limit: float = 7.0,
+    alpha: float = 1.702,
+    offset: float = 1.0,
+    layout: Layout = "interleaved",
+    **options: Any,
+) -> Array:
+    """``m * sigmoid(alpha * m) * (clip(up, -L, L) + offset)`` with ``m = min(gate, L)``, as in gpt-oss.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      limit: L.
+      alpha: The steepness of the gate.
+      offset: What is added to the other half.
+      layout: That of `gated`, here interleaved.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or the limit is not above 0.
+    """
+    gate, up = get("swish_limited", limit=limit, beta=alpha), get("clip_offset", limit=limit, offset=offset)
+    return gated(x, gate, up, layout=layout, **options)
+
+
+def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
+    """``silu(min(gate, L)) * clip(up, -L, L)``.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      limit: L.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or the limit is not above 0.
+    """
+    return gated(
+        x, get("swish_limited", limit=limit, beta=1.0), get("clip", min_val=-limit, max_val=limit), **options
+    )
+
+
+def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
+    """``min(silu(gate), L) * clip(up, -L, L)``.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      limit: L.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or the limit is not above 0.
+    """
+    return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)
