@@ -1,5 +1,6 @@
 """What the files for transformations share: points, exact results, closeness, a probe, and walks over jaxprs."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,18 @@ def forget(activation: Any) -> None:
     for name in catalogue.names_of(activation):
         catalogue._by_name.pop(catalogue.fold(name), None)
     catalogue._activations.pop(activation.__name__, None)
+
+
+@contextlib.contextmanager
+def forgetting() -> Iterator[None]:
+    """Forget what is registered inside."""
+    before = set(catalogue.activations())
+    try:
+        yield
+    finally:
+        for name, activation in catalogue.activations().items():
+            if name not in before:
+                forget(activation)
 
 
 forget(wave)

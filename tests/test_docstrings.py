@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 
 import pytest
+from support import forgetting
 
 import jaxact
 
@@ -13,5 +14,6 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(jaxact.__path__, "jaxact.
 
 @pytest.mark.parametrize("name", ["jaxact", *MODULES])
 def test_examples(name):
-    failures, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    with forgetting():
+        failures, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert not failures

@@ -48,7 +48,8 @@ class Elementwise:
     ) -> Array:
         request = requested() if implementation is None else implementation
         key = (self.definition, request, residual, inplace)
-        if all(type(v) in _NUMBERS for v in (*parameters, *named.values())):
+        plain = not (parameters or named) or all(type(v) in _NUMBERS for v in (*parameters, *named.values()))
+        if plain:
             call, arrays = _prepared(*key, *parameters, **named)  # one hash in C
         else:
             call, arrays = _prepare(*key, *parameters, **named)
