@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from jaxact._src.definition import Positive, is_array, read_parameter
+from jaxact._src.elementary import profile
 from jaxact._src.function import promoted, real_array
 from jaxact.activations.rectifiers import relu
 from jaxact.activations.rowwise import softmax
@@ -55,7 +56,7 @@ def gumbel_softmax(
     """
     temperature = _TEMPERATURE.check("gumbel_softmax", temperature)
     x = promoted(real_array("gumbel_softmax", x))
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = profile(None, x.dtype).dtype
     noisy = x.astype(wide) + jax.random.gumbel(key, x.shape, wide)
     scale = 1.0 / (jnp.asarray(temperature).astype(wide) if is_array(temperature) else temperature)
     axis = axis if axis is None or not isinstance(axis, Sequence) else tuple(axis)

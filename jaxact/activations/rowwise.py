@@ -143,7 +143,7 @@ def sparsemax(x: Array, axes: Axes) -> Array:
 
 @sparsemax.linear
 def _(y: Array, t: Array, axes: Axes) -> Array:
-    return _support(y, t, axes, (y > 0.0).astype(y.dtype))
+    return _support(y, t, axes, jnp.where(jnp.isnan(y), y, (y > 0.0).astype(y.dtype)))
 
 
 @rowwise(
@@ -164,13 +164,14 @@ def entmax15(x: Array, axes: Axes) -> Array:
 
 @entmax15.linear
 def _(y: Array, t: Array, axes: Axes) -> Array:
-    return _support(y, t, axes, jnp.where(y > 0.0, jnp.sqrt(jnp.where(y > 0.0, y, 1.0)), 0.0))
+    off = y <= 0.0
+    return _support(y, t, axes, jnp.where(off, 0.0, jnp.sqrt(jnp.where(off, 1.0, y))))
 
 
 def _power(u: Array, exponent: Any) -> Array:
-    """u**exponent where u > 0, else 0, with a derivative of 0 there."""
-    safe = jnp.where(u > 0.0, u, 1.0)
-    return jnp.where(u > 0.0, safe**exponent, 0.0)
+    """u**exponent where u > 0, else 0, with a derivative of 0 there; NaN stays NaN."""
+    off = u <= 0.0
+    return jnp.where(off, 0.0, jnp.where(off, 1.0, u) ** exponent)
 
 
 @rowwise(
