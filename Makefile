@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test lint format accuracy package clean
+.PHONY: demo test lint format accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -25,9 +25,6 @@ format: $(VENV)/.installed
 # The accuracy contract at its full size, 4 million float32 points a case.
 accuracy: $(VENV)/.installed
 	JAXACT_ACCURACY_POINTS=4000000 $(BIN)/python -m pytest tests/test_accuracy.py $(ARGS)
-
-package: $(VENV)/.installed
-	$(BIN)/python -m build
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

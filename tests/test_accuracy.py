@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
-from cases import CASES, INLINE, Case
+from cases import CASES, DEFAULTS, INLINE, Case
 from oracle import ORACLE
 from ulp import Report, measure, patterns, stratified
 
@@ -126,3 +126,13 @@ def test_subnormal_input_counts_as_itself_or_zero(case, order):
     at_zero = [float(function(np.array(z, tiny.dtype))) for z in (-0.0, 0.0)]
     itself = np.abs(actual - exact) <= 2.0**-8 * np.abs(exact)
     assert np.all(itself | (actual == at_zero[0]) | (actual == at_zero[1]))
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2], ids=["e4m3fn", "e5m2"])
+@pytest.mark.parametrize("case", DEFAULTS, ids=str)
+def test_every_8_bit_pattern(case, dtype):
+    for order in ORDERS[:2]:
+        kinks = ORACLE[case.name].kinks(**case.params) if order else ()
+        found = report(case, order, checked(patterns(dtype), kinks))
+        print(found)
+        assert found.within(LIMITS_16), found

@@ -139,11 +139,14 @@ class Arithmetic:
         """x clipped to plus and minus limit, NaN stays NaN."""
         return self.lower(self.upper(x, limit), -limit)
 
-    def with_sign(self, magnitude: Array, x: Array) -> Array:
-        """A magnitude >= 0 with the sign of x, of -0 too; Mosaic GPU lowers no copysign."""
+    def sign(self, x: Array) -> Array:
+        """1 with the sign of x, of -0 too, so that x * sign(x) is |x| with a derivative at 0.
+
+        From bits, since Mosaic GPU lowers no copysign; it is locally constant, as autodiff takes it.
+        """
         if self.double:
-            return jnp.copysign(magnitude, x)
-        return _float(_bits(magnitude) | (_bits(x) & np.int32(-(1 << 31))))
+            return lax.stop_gradient(jnp.copysign(1.0, x))
+        return _float((_bits(x) & np.int32(-(1 << 31))) | np.float32(1.0).view(np.int32))
 
     # -- exponentials -----------------------------------------------------------------------------------------
 

@@ -193,10 +193,6 @@ class ElementwiseDefinition:
 
     # -- what is derived ----------------------------------------------------------------------------------
 
-    def handwritten(self) -> frozenset[Key]:
-        """The derivatives (and the value) that have a body of their own."""
-        return frozenset(self._bodies)
-
     @property
     def has_output_derivative(self) -> bool:
         return self._output_derivative is not None

@@ -45,8 +45,9 @@ class Elementary(Arithmetic):
             x = self.between(x, c.TANH_LITE_END)
             q = x * x
             return (x * horner(c.TANH_P_LITE, q)) / horner(c.TANH_Q_LITE, q)
-        t = self.expm1(2.0 * self.upper(jnp.abs(x), 0.5 * self.saturation))
-        return self.with_sign(t / (t + 2.0), x)  # odd to the last bit
+        s = self.sign(x)
+        t = self.expm1(2.0 * self.upper(x * s, 0.5 * self.saturation))
+        return s * (t / (t + 2.0))  # odd to the last bit
 
     def tanh_shrink(self, x: Array) -> Array:
         """x - tanh(x), accurate relative to itself."""

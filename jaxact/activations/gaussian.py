@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxact._src import roots
 from jaxact._src.definition import Limit, Positive, Real
@@ -242,7 +243,7 @@ def _serf_parts(el: Elementary, x: Array, top: float) -> _Serf:
     E = el.exp(-el.upper(jnp.abs(x), el.vanishing(half)), None, half)
     u = E * 2.0**-half
     right = x > 0.0
-    return _Serf(E, u, el.log1p01_ratio(u), jnp.where(right, el.upper(x, top), 0.0), right)
+    return _Serf(E, u, el.log1p01_ratio(u), lax.clamp(el.constant(0.0), x, el.constant(top)), right)
 
 
 def _serf_top(el: Elementary) -> float:
@@ -250,9 +251,9 @@ def _serf_top(el: Elementary) -> float:
     return math.sqrt(el.saturation + 5.0)
 
 
-def _erf_right(el: Elementary, s: Array, g: Array) -> Array:
-    """erf(s) for s >= log(2), g = exp(-s*s)."""
-    return 1.0 - 2.0 * el.times_mills(g, s * math.sqrt(2.0))
+def _erf_right(el: Elementary, s: Array, twice: Array) -> Array:
+    """erf(s) for s >= log(2), twice = 2 exp(-s*s)."""
+    return 1.0 - el.times_mills(twice, s * math.sqrt(2.0))
 
 
 @elementwise(
@@ -266,7 +267,7 @@ def serf(el: Elementary, x: Array) -> Array:
     E, u, ratio, p, right = _serf_parts(el, x, _serf_top(el))
     log1p = u * ratio
     s = p + log1p
-    erf = _erf_right(el, s, el.exp(-(s * s)))
+    erf = _erf_right(el, s, el.exp(-(s * s), None, 1))
     left = (el.lower(x, -el.underflow) * (E * ratio * el.erf_ratio(log1p))) * 2.0 ** -(el.shift // 2)
     return jnp.where(right, x * erf, left)
 
@@ -277,11 +278,11 @@ def _(el: Elementary, x: Array) -> Array:
     E, u, ratio, p, right = _serf_parts(el, x, top)
     log1p = u * ratio
     s = p + log1p
-    g = el.exp(-(s * s))
+    twice = el.exp(-(s * s), None, 1)
     x = el.lower(el.upper(x, top), -el.underflow)
-    slope = x * ((_DOUBLE_DENSITY * g) / (1.0 + u))
+    slope = x * (((0.5 * _DOUBLE_DENSITY) * twice) / (1.0 + u))
     left = (E * (ratio * el.erf_ratio(log1p) + slope)) * 2.0 ** -(el.shift // 2)
-    value = jnp.where(right, _erf_right(el, s, g) + slope, left)
+    value = jnp.where(right, _erf_right(el, s, twice) + slope, left)
     return el.beside_root(roots.SERF_SLOPE, x, 0.0, value)
 
 

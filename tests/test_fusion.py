@@ -1,0 +1,41 @@
+"""Activations stay inside their neighbours' fusions: ``act(x @ w + b)`` compiles to no more than jax.nn's does."""
+
+import inspect
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+from cases import builtin
+
+import jaxact
+
+SHARED = [n for n in builtin() if hasattr(jax.nn, n) and "x" in inspect.signature(getattr(jax.nn, n)).parameters]
+
+
+def instructions(function, *args) -> int:
+    """What the compiled program runs one after the other: fusions, calls and the like, not data movement."""
+    text = jax.jit(function).lower(*args).compile().as_text()
+    entry = text[text.index("ENTRY") :]
+    skipped = "parameter|constant|tuple|get-tuple-element|bitcast"
+    return len(re.findall(rf"= \S+ (?!(?:{skipped})\()[\w-]+\(", entry))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["f32", "bf16"])
+@pytest.mark.parametrize("name", SHARED)
+def test_layer_compiles_to_no_more_than_with_jax_nn(name, dtype):
+    x, w, b = jnp.ones((64, 32), dtype), jnp.ones((32, 48), dtype), jnp.ones((48,), dtype)
+
+    def layer(act):
+        return lambda x, w, b: act(x @ w + b)
+
+    assert instructions(layer(getattr(jaxact, name)), x, w, b) <= instructions(
+        layer(getattr(jax.nn, name)), x, w, b
+    )
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu", "hard_tanh", "clip"])
+def test_lines_lower_to_max_and_clamp(name):
+    text = jax.jit(jaxact.get(name)).lower(jnp.ones(8)).as_text()
+    assert "stablehlo.maximum" in text or "stablehlo.clamp" in text
+    assert "stablehlo.select" not in text
