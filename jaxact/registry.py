@@ -10,8 +10,10 @@ import jax
 from jaxact._src import catalogue, dialects
 from jaxact._src.definition import is_array
 from jaxact._src.function import Elementwise
+from jaxact._src.rowwise import Rowwise
 
 Config = str | dict[str, Any]
+Named = Elementwise | Rowwise  # what has a record, and so parameters that are known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Bound:
       parameters: Its parameters, checked, as sorted items.
     """
 
-    activation: Elementwise
+    activation: Named
     parameters: tuple[tuple[str, Any], ...]
 
     @property
@@ -34,7 +36,7 @@ class Bound:
         return self.activation(x, **dict(self.parameters), **options)
 
 
-Activation = Elementwise | Bound | Callable[..., Any]
+Activation = Named | Bound | Callable[..., Any]
 
 
 def names() -> list[str]:
@@ -65,6 +67,8 @@ def get(activation: str | Activation | None, *args: Any, dialect: str = dialects
     (('negative_slope', 0.2),)
     >>> jaxact.get("relu", dialect="keras", alpha=0.5).parameters
     (('negative_slope', 0.5),)
+    >>> jaxact.get("entmax", alpha=1.3, axis=0).parameters
+    (('alpha', 1.3), ('axis', 0))
     """
     dialects.check(dialect)
     if isinstance(activation, str) and dialect != dialects.JAX:
@@ -75,14 +79,14 @@ def get(activation: str | Activation | None, *args: Any, dialect: str = dialects
         found = catalogue.find("identity")
     if not callable(found):
         raise TypeError(f"an activation is a name or a callable, got {type(activation).__name__}")
-    if isinstance(found, Elementwise):
+    if isinstance(found, Named):
         return _bound(found, args, params)
     if args or params:
         raise TypeError(f"parameters can't be given to a callable that is no jaxact activation, got {found!r}")
     return found
 
 
-def _bound(activation: Elementwise, args: Sequence[Any], params: Mapping[str, Any]) -> Elementwise | Bound:
+def _bound(activation: Named, args: Sequence[Any], params: Mapping[str, Any]) -> Named | Bound:
     definition = activation.definition
     parameters = definition.bind(args, params)
     given = {**dict(zip(definition.parameters, args)), **params}
@@ -111,7 +115,7 @@ def serialize(activation: str | Activation) -> Config:
 
 
 def _path(found: Activation) -> str:
-    if isinstance(found, Elementwise) and catalogue.activations().get(found.__name__) is found:
+    if isinstance(found, Named) and catalogue.activations().get(found.__name__) is found:
         return found.__name__
     module, name = getattr(found, "__module__", None), getattr(found, "__qualname__", None)
     if not module or not name or "<" in name:

@@ -9,6 +9,8 @@ import jax
 import jaxact
 from jaxact._src import catalogue
 from jaxact._src.definition import ElementwiseDefinition
+from jaxact._src.function import Elementwise
+from jaxact._src.rowwise import Rowwise
 
 # Parameters without a default need a value before anything can be tested.
 REQUIRED = {
@@ -66,9 +68,19 @@ def _settings(name: str) -> list[Mapping[str, Any]]:
     return [REQUIRED.get(name, {}), *facts.settings]
 
 
+def _builtin(kind: type) -> list[str]:
+    own = f"{jaxact.__name__}."
+    return [n for n, a in catalogue.activations().items() if isinstance(a, kind) and a.__module__.startswith(own)]
+
+
 def builtin() -> list[str]:
-    """The activations that jaxact itself defines, by name."""
-    return [n for n, a in catalogue.activations().items() if a.__module__.startswith(f"{jaxact.__name__}.")]
+    """The elementwise activations that jaxact itself defines, by name."""
+    return _builtin(Elementwise)
+
+
+def rowwise() -> list[str]:
+    """Those over rows."""
+    return _builtin(Rowwise)
 
 
 CASES = [Case(n, s) for n in builtin() for s in _settings(n)]

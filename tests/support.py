@@ -175,3 +175,9 @@ def collectives(compiled: Any) -> dict[str, int]:
     text = compiled.as_text()
     counts = {name: text.count(f" {name}(") + text.count(f" {name}-start(") for name in COLLECTIVES}
     return {name: n for name, n in counts.items() if n}
+
+
+def bytes_of(tree: Any) -> dict[int, int]:
+    """The bytes of each distinct buffer that a tree, such as a pullback, holds."""
+    arrays = [v for v in jax.tree.leaves(tree) if isinstance(v, jax.Array)]
+    return {v.unsafe_buffer_pointer(): v.nbytes for v in arrays}

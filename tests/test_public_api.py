@@ -5,7 +5,7 @@ import pydoc
 
 import jax
 import pytest
-from cases import CASES, builtin
+from cases import CASES, builtin, rowwise
 from oracle import ORACLE
 
 import jaxact
@@ -13,6 +13,7 @@ from jaxact._src import catalogue
 from jaxact._src.function import Elementwise
 
 ACTIVATIONS = [catalogue.activations()[n] for n in builtin()]
+ROWWISE = [catalogue.activations()[n] for n in rowwise()]
 
 
 def test_all_is_sorted_complete_and_exported():
@@ -24,7 +25,7 @@ def test_all_is_sorted_complete_and_exported():
         assert hasattr(jaxact, name), name
 
 
-@pytest.mark.parametrize("name", builtin())
+@pytest.mark.parametrize("name", [*builtin(), *rowwise()])
 def test_activations_are_exported_under_their_name(name):
     assert name in jaxact.__all__
     assert getattr(jaxact, name) is catalogue.activations()[name]
@@ -48,7 +49,7 @@ def test_every_function_is_documented(name):
         assert "Returns:" in text or "Raises:" in text
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.__name__)
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, *ROWWISE], ids=lambda a: a.__name__)
 def test_activations_say_what_users_ask(activation):
     text = activation.__doc__
     facts = activation.definition.facts
@@ -73,7 +74,15 @@ def test_signatures_are_honest(activation):
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[-3:])
 
 
-@pytest.mark.parametrize("name", [n for n in builtin() if hasattr(jax.nn, n)])
+@pytest.mark.parametrize("activation", ROWWISE, ids=lambda a: a.__name__)
+def test_signatures_over_rows_are_honest(activation):
+    parameters = list(inspect.signature(activation).parameters.values())
+    own = [activation.definition.parameter.name] if activation.definition.parameter else []
+    assert [p.name for p in parameters] == ["x", *own, "axis", "where", "scale", "implementation", "residual"]
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[-3:])
+
+
+@pytest.mark.parametrize("name", [n for n in (*builtin(), *rowwise()) if hasattr(jax.nn, n)])
 def test_arguments_of_jax_nn_come_first_with_its_defaults(name):
     """Code written for jax.nn runs unchanged: same names, same order, same defaults; ours follow."""
     theirs = list(inspect.signature(getattr(jax.nn, name)).parameters.values())[1:]
@@ -81,7 +90,8 @@ def test_arguments_of_jax_nn_come_first_with_its_defaults(name):
     for mine, other in zip(ours, theirs):
         assert mine.name == other.name
         if other.default is not other.empty and not hasattr(other.default, "dtype"):
-            assert mine.default == pytest.approx(other.default, rel=1e-6)
+            number = isinstance(other.default, float)
+            assert mine.default == (pytest.approx(other.default, rel=1e-6) if number else other.default)
 
 
 @pytest.mark.parametrize("name", builtin())
@@ -97,8 +107,8 @@ def test_settings_name_parameters(case):
 
 
 def test_reference_has_every_name():
-    assert set(builtin()) <= set(dir(jaxact.reference))
-    for name in builtin():
+    assert {*builtin(), *rowwise()} <= set(dir(jaxact.reference))
+    for name in (*builtin(), *rowwise()):
         assert getattr(jaxact.reference, name).keywords == {"implementation": "inline"}
     with pytest.raises(AttributeError, match=r"did you mean .*'relu6'"):
         _ = jaxact.reference.relu7

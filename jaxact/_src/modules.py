@@ -26,8 +26,9 @@ def resolve(
     found = get(activation, *args, dialect=dialect, **params)
     if isinstance(found, type):
         raise TypeError(f"an activation is a name, a callable or a module, got the class {found.__name__}")
-    if inplace and not isinstance(found, Elementwise | Bound):
-        raise TypeError(f"inplace needs one of jaxact's activations, got {found!r}")
+    own = found.activation if isinstance(found, Bound) else found
+    if inplace and not isinstance(own, Elementwise):
+        raise TypeError(f"inplace needs one of jaxact's elementwise activations, got {found!r}")
     return found
 
 

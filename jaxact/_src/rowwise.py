@@ -3,8 +3,6 @@
 import dataclasses
 import functools
 import inspect
-import math
-import numbers
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -38,6 +36,7 @@ class RowwiseDefinition:
       linear: ``(y, t, axes, **parameters)``, the derivative applied to a tangent of x.
       transpose: The same of a cotangent; None where the derivative is symmetric.
       parameter_derivative: ``(y, axes, **parameters)``, the derivative in the parameter, of the shape of y.
+      sign: What x is multiplied with beside `scale`, 1 or -1.
     """
 
     facts: Facts
@@ -47,10 +46,30 @@ class RowwiseDefinition:
     linear: Body | None = None
     transpose: Body | None = None
     parameter_derivative: Body | None = None
+    sign: float = 1.0
 
     @property
     def name(self) -> str:
         return self.facts.name
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What `bind` takes, in order."""
+        own = {} if self.parameter is None else {self.parameter.name: self.parameter}
+        return {**own, "axis": _AXIS, "scale": _SCALE}
+
+    def bind(self, positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Check what is the same in every call, which a mask is not, and complete it with its defaults.
+
+        Raises:
+          TypeError: A parameter is unknown, given twice or of the wrong kind.
+          ValueError: A parameter is a number outside its domain.
+        """
+        given = _given(self.name, list(self.parameters), positional, named)
+        bound = {n: given.get(n, p.default) for n, p in self.parameters.items()}
+        axis = bound["axis"]
+        checked = {n: p.check(self.name, bound[n]) for n, p in self.parameters.items() if n != "axis"}
+        return {**checked, "axis": None if axis is None else _hashable(self.name, axis)}
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -214,6 +233,7 @@ class Rowwise:
 def rowwise(
     *,
     residual: Residual,
+    sign: float = 1.0,
     aliases: Sequence[str] = (),
     formula: str = "",
     source: str = "",
@@ -236,7 +256,7 @@ def rowwise(
             limits=limits,
         )
         own = [read_parameter(p) for n, p in inspect.signature(body).parameters.items() if n not in ("x", "axes")]
-        definition = RowwiseDefinition(facts, body, residual, own[0] if own else None)
+        definition = RowwiseDefinition(facts, body, residual, own[0] if own else None, sign=sign)
         activation = Rowwise(definition)
         catalogue.add(activation, (facts.name, *facts.aliases))
         return activation
@@ -264,6 +284,8 @@ def _defaults(definition: RowwiseDefinition) -> dict[str, Any]:
     return {**own, "axis": -1, "where": None, "scale": 1.0, "implementation": None, "residual": None}
 
 
+_AXIS = Parameter("axis", -1, None)
+_SCALE = read_parameter(inspect.Parameter("scale", inspect.Parameter.KEYWORD_ONLY, default=1.0))
 _KEYWORD_ONLY = ("scale", "implementation", "residual")
 
 
@@ -273,24 +295,17 @@ def _bound(
     """The arguments of a call: those that are arrays, and the rest."""
     name, call = definition.name, _defaults(definition)
     positional = [n for n in call if n not in _KEYWORD_ONLY]
-    if len(args) > len(positional):
-        raise TypeError(f"{name} takes at most {positional} by position after x, got {len(args)} arguments")
-    given = dict(zip(positional, args))
-    for key, value in named.items():
-        if key not in call:
-            raise TypeError(f"{name} has no argument {key!r}; it has {list(call)}")
-        if key in given:
-            raise TypeError(f"{name}: {key} is given twice")
-        given[key] = value
+    given = _given(name, positional, args, named, _KEYWORD_ONLY)
     call.update(given)
     request = requested() if call["implementation"] is None else call["implementation"]
     check_implementation(request)
     check_residual(name, call["residual"])
     own = definition.parameter
     parameter = None if own is None else own.check(name, call[own.name])
+    scale = _SCALE.check(name, call["scale"])
     static = _Static(
         axis=call["axis"] if call["axis"] is None else _hashable(name, call["axis"]),
-        scale=1.0 if is_array(call["scale"]) else _number(name, "scale", call["scale"]),
+        scale=1.0 if is_array(scale) else scale * definition.sign,
         parameter=None if is_array(parameter) else parameter,
         residual=call["residual"] or definition.residual,
         request=request,
@@ -301,6 +316,26 @@ def _bound(
     return arrays, static
 
 
+def _given(
+    owner: str,
+    names: Sequence[str],
+    positional: Sequence[Any],
+    named: Mapping[str, Any],
+    keyword_only: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Arguments by name."""
+    if len(positional) > len(names):
+        raise TypeError(f"{owner} takes at most {names} by position after x, got {len(positional)} arguments")
+    given = dict(zip(names, positional))
+    for key, value in named.items():
+        if key not in names and key not in keyword_only:
+            raise TypeError(f"{owner} has no argument {key!r}; it has {[*names, *keyword_only]}")
+        if key in given:
+            raise TypeError(f"{owner}: {key} is given twice")
+        given[key] = value
+    return given
+
+
 def _hashable(name: str, axis: Any) -> int | Axes:
     axes = tuple(axis) if isinstance(axis, Sequence) else (axis,)
     try:
@@ -308,14 +343,6 @@ def _hashable(name: str, axis: Any) -> int | Axes:
     except TypeError:
         raise TypeError(f"{name}: axis must be an integer, a tuple of them or None, got {axis!r}") from None
     return found if isinstance(axis, Sequence) else found[0]
-
-
-def _number(owner: str, name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{owner}: {name} must be a number or an array, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{owner}: {name} must be finite, got {value!r}")
-    return float(value)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -337,7 +364,10 @@ def _run(definition: RowwiseDefinition, static: _Static, x: Any, arrays: Mapping
     if x.size == 0:
         return x
     wide = profile(None, x.dtype).dtype
-    z = x if "scale" not in arrays else x.astype(wide) * arrays["scale"].astype(wide)
+    z = x
+    if "scale" in arrays:
+        _check_shape(name, "scale", jnp.shape(arrays["scale"]), x.shape, ())
+        z = x.astype(wide) * (definition.sign * arrays["scale"].astype(wide))
     names = [n for n in arrays if n != "scale"]
     for n in names:
         _check_shape(name, n, jnp.shape(arrays[n]), z.shape, () if n == "where" else axes)
@@ -425,7 +455,7 @@ def _document(definition: RowwiseDefinition) -> str:
                 "where",
                 "A mask of the entries to include; the others, and rows with none, give 0 and get no gradient.",
             ),
-            ("scale", "A number or an array that multiplies `x` in float32."),
+            ("scale", "A number or an array that multiplies `x` in float32, such as 1 / temperature."),
             ("residual", "What the backward keeps, ``'input'`` or ``'output'``; None is the default."),
         ],
         domain="An axis is out of range or repeated, or `where` or a parameter does not fit `x`.",

@@ -10,6 +10,7 @@ from jaxact.activations.clamps import (
     sparse_plus,
     sparse_sigmoid,
 )
+from jaxact.activations.composed import crelu, gumbel_softmax, maxout
 from jaxact.activations.exponential import celu, elu, exponential, selu
 from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
@@ -28,6 +29,7 @@ from jaxact.activations.rectifiers import (
     threshold,
     thresholded_relu,
 )
+from jaxact.activations.rowwise import entmax, entmax15, log_softmax, softmax, softmin, sparsemax
 
 hard_swish = hard_silu
 swish = silu
@@ -37,12 +39,16 @@ __all__ = [
     "celu",
     "clip",
     "clip_offset",
+    "crelu",
     "dyt",
     "elu",
+    "entmax",
+    "entmax15",
     "exponential",
     "fat_relu",
     "gelu",
     "gelu_clipped",
+    "gumbel_softmax",
     "hard_mish",
     "hard_shrink",
     "hard_sigmoid",
@@ -54,6 +60,8 @@ __all__ = [
     "leaky_relu",
     "lisht",
     "log_sigmoid",
+    "log_softmax",
+    "maxout",
     "mish",
     "pelu",
     "prelu",
@@ -69,9 +77,12 @@ __all__ = [
     "soft_shrink",
     "soft_sign",
     "softcap",
+    "softmax",
+    "softmin",
     "softplus",
     "sparse_plus",
     "sparse_sigmoid",
+    "sparsemax",
     "sqrt_softplus",
     "squareplus",
     "srelu",

@@ -49,6 +49,24 @@ def _(y: Array, t: Array, axes: Axes) -> Array:
 
 
 @rowwise(
+    residual="output",
+    sign=-1.0,
+    formula=r"e^{-x_i} / \sum_j e^{-x_j}",
+    source="torch.nn.Softmin",
+    range="[0, 1], a row sums to 1",
+    limits="0 at +inf",
+)
+def softmin(x: Array, axes: Axes) -> Array:
+    """Softmax of -x."""
+    return softmax.value(x, axes)  # the sign is in its record, so that excluded entries are -inf here too
+
+
+@softmin.linear
+def _(y: Array, t: Array, axes: Axes) -> Array:
+    return y * (t - _total(y * t, axes))
+
+
+@rowwise(
     residual="input",
     formula=r"x_i - \log \sum_j e^{x_j}",
     source="jax.nn.log_softmax",
@@ -125,7 +143,7 @@ def sparsemax(x: Array, axes: Axes) -> Array:
 
 @sparsemax.linear
 def _(y: Array, t: Array, axes: Axes) -> Array:
-    return _support(y, t, axes, (y > 0.0).astype(y.dtype))
+    return _support(y, t, axes, jnp.where(jnp.isnan(y), y, (y > 0.0).astype(y.dtype)))
 
 
 @rowwise(
@@ -146,13 +164,14 @@ def entmax15(x: Array, axes: Axes) -> Array:
 
 @entmax15.linear
 def _(y: Array, t: Array, axes: Axes) -> Array:
-    return _support(y, t, axes, jnp.where(y > 0.0, jnp.sqrt(jnp.where(y > 0.0, y, 1.0)), 0.0))
+    off = y <= 0.0
+    return _support(y, t, axes, jnp.where(off, 0.0, jnp.sqrt(jnp.where(off, 1.0, y))))
 
 
 def _power(u: Array, exponent: Any) -> Array:
-    """u**exponent where u > 0, else 0, with a derivative of 0 there."""
-    safe = jnp.where(u > 0.0, u, 1.0)
-    return jnp.where(u > 0.0, safe**exponent, 0.0)
+    """u**exponent where u > 0, else 0, with a derivative of 0 there; NaN stays NaN."""
+    off = u <= 0.0
+    return jnp.where(off, 0.0, jnp.where(off, 1.0, u) ** exponent)
 
 
 @rowwise(
@@ -166,7 +185,7 @@ def _power(u: Array, exponent: Any) -> Array:
 def entmax(x: Array, axes: Axes, alpha: AboveOne = 1.5) -> Array:
     """Entmax: softmax as alpha goes to 1, sparsemax at 2, sparser beyond."""
     q = 1.0 / (alpha - 1.0)
-    z = _centred((alpha - 1.0) * x, axes)
+    z = (alpha - 1.0) * _centred(x, axes)  # in this order no rounding error grows with a common constant
     t = _threshold(z, axes, lambda u: (_power(u, q), _power(u, q - 1.0)), 2.0 - alpha)
     return _share(_power(z - t, q), axes)
 

@@ -1,0 +1,160 @@
+"""Activations that change the shape or draw noise: plain functions of the others."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxact._src.definition import Positive, is_array, read_parameter
+from jaxact._src.elementary import profile
+from jaxact._src.function import promoted, real_array
+from jaxact.activations.rectifiers import relu
+from jaxact.activations.rowwise import softmax
+
+Array = jax.Array
+
+
+def gumbel_softmax(
+    x: Any,
+    key: Array,
+    *,
+    temperature: float | Array = 1.0,
+    hard: bool = False,
+    axis: int | Sequence[int] | None = -1,
+) -> Array:
+    r"""A sample of a categorical distribution with logits `x`, softened so that it has a gradient.
+
+    Formula: ``\mathrm{softmax}((x + g) / temperature)``, g drawn from the standard Gumbel distribution
+
+    Shapes: any with at least the row's axes; the result has the shape of `x`.
+    Dtypes: that of `x`; narrower floats get their noise in float32 and are rounded once, at the end; integers are
+    promoted as by ``jnp.tanh``.
+    Range: [0, 1], a row sums to 1
+    Kinks: with `hard`, none in the gradient, which is the soft one; of equal entries the first is taken.
+    Saved for the backward: one array, the soft sample in float32 (or float64).
+
+    Args:
+      x: A real array or number, the logits.
+      key: A random key.
+      temperature: A finite number above 0, or an array that broadcasts to `x`, which gets its gradient.
+      hard: Give a one at the largest entry of the sample and zeros elsewhere, with the gradient of the soft one
+        (straight-through).
+      axis: The axis of a row, several, or None for all.
+
+    Returns:
+      The sample.
+
+    Raises:
+      TypeError: `x` is complex or no array, or `temperature` is of the wrong kind.
+      ValueError: `temperature` is not above 0, or an axis is out of range or repeated.
+
+    Source: arXiv:1611.01144
+    """
+    temperature = _TEMPERATURE.check("gumbel_softmax", temperature)
+    x = promoted(real_array("gumbel_softmax", x))
+    wide = profile(None, x.dtype).dtype
+    noisy = x.astype(wide) + jax.random.gumbel(key, x.shape, wide)
+    scale = 1.0 / (jnp.asarray(temperature).astype(wide) if is_array(temperature) else temperature)
+    axis = axis if axis is None or not isinstance(axis, Sequence) else tuple(axis)
+    soft = softmax(noisy, axis, scale=scale).astype(x.dtype)
+    if not hard:
+        return soft
+    hot = _one_hot(noisy, axis).astype(x.dtype)
+    return lax.stop_gradient(hot) + (soft - lax.stop_gradient(soft))  # exactly hot: the bracket is exactly 0
+
+
+_TEMPERATURE = read_parameter(
+    inspect.Parameter("temperature", inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=Positive)
+)
+
+
+def _one_hot(x: Array, axis: int | tuple[int, ...] | None) -> Array:
+    """Whether an entry is the first largest of its row; softmax has checked the axis."""
+    asked = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = asked if x.ndim else ()
+    if not x.size:
+        return jnp.zeros(x.shape, bool)
+    behind = tuple(range(x.ndim - len(axes), x.ndim))
+    moved = jnp.moveaxis(x, axes, behind)
+    rows = moved.reshape((*moved.shape[: x.ndim - len(axes)], -1))
+    largest = jnp.argmax(rows, axis=-1, keepdims=True)
+    hot = jnp.arange(rows.shape[-1], dtype=largest.dtype) == largest
+    return jnp.moveaxis(hot.reshape(moved.shape), behind, axes)
+
+
+def crelu(x: Any, axis: int = -1) -> Array:
+    r"""The positive and the negative part of `x`, one behind the other.
+
+    Formula: ``[\max(x, 0), \max(-x, 0)]``
+
+    Shapes: any of at least one dimension; that of the result is twice as long along `axis`.
+    Dtypes: that of `x`; integers are promoted as by ``jnp.tanh``.
+    Range: [0, inf)
+    Kinks: at 0, where the derivative of both parts is 0.
+    Saved for the backward: the result, which the next layer keeps anyway.
+
+    Args:
+      x: A real array.
+      axis: Along which the parts are put together.
+
+    Returns:
+      The concatenation.
+
+    Raises:
+      TypeError: `x` is complex or no array.
+      ValueError: `axis` is out of range.
+
+    Source: arXiv:1603.05201
+    """
+    x = promoted(real_array("crelu", x))
+    axis = _axis("crelu", axis, x)
+    return relu(jnp.concatenate([x, -x], axis=axis))
+
+
+def maxout(x: Any, num_pieces: int, axis: int = -1) -> Array:
+    r"""The largest of each group of `num_pieces` neighbours.
+
+    Formula: ``y_i = \max_{j < k} x_{k i + j}``, k = num_pieces
+
+    Shapes: any of at least one dimension; that of the result is `num_pieces` times shorter along `axis`.
+    Dtypes: that of `x`; integers are promoted as by ``jnp.tanh``.
+    Range: that of `x`
+    Kinks: equal entries of a group share its gradient equally.
+    Saved for the backward: the input and the result.
+
+    Args:
+      x: A real array.
+      num_pieces: How many neighbours form a group; it divides the size of the axis.
+      axis: The axis of the groups.
+
+    Returns:
+      The maxima.
+
+    Raises:
+      TypeError: `x` is complex or no array, or `num_pieces` is no integer.
+      ValueError: `axis` is out of range, or `num_pieces` is below 1 or does not divide its size.
+
+    Source: arXiv:1302.4389
+    """
+    x = promoted(real_array("maxout", x))
+    axis = _axis("maxout", axis, x)
+    if isinstance(num_pieces, bool) or not isinstance(num_pieces, int | np.integer):
+        raise TypeError(f"maxout: num_pieces must be an integer, got {num_pieces!r}")
+    size = x.shape[axis]
+    if num_pieces < 1 or size % num_pieces:
+        raise ValueError(f"maxout: num_pieces must divide the {size} entries of axis {axis}, got {num_pieces}")
+    groups = x.reshape((*x.shape[:axis], size // num_pieces, num_pieces, *x.shape[axis + 1 :]))
+    return jnp.max(groups, axis=axis + 1)
+
+
+def _axis(owner: str, axis: int, x: Array) -> int:
+    """The axis counted from the left."""
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise TypeError(f"{owner}: axis must be an integer, got {axis!r}")
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{owner}: axis {axis} is out of range for x of shape {x.shape}")
+    return int(axis) % x.ndim
