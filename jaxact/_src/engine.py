@@ -69,7 +69,8 @@ def _jitted(primitive: Primitive, parameters: tuple[tuple[str, Any], ...]) -> Ca
 
 
 def _implementation(primitive: Primitive, *operands: Array, **parameters: Any) -> Any:
-    if jax.config.jax_disable_jit:  # there jit would come back here
+    # there jit would come back here
+    if jax.config.jax_disable_jit:  # type: ignore[attr-defined, unused-ignore]
         return _EVALUATE[primitive](jax.default_backend(), *map(jnp.asarray, operands), **parameters)
     return _jitted(primitive, tuple(parameters.items()))(*operands)
 

@@ -240,7 +240,7 @@ class _Serf(NamedTuple):
 
 def _serf_parts(el: Elementary, x: Array, top: float) -> _Serf:
     half = el.shift // 2
-    E = el.exp(-el.upper(jnp.abs(x), el.vanishing(half)), None, half)
+    E = el.exp(-jnp.minimum(jnp.abs(x), el.vanishing(half)), None, half)
     u = E * 2.0**-half
     right = x > 0.0
     return _Serf(E, u, el.log1p01_ratio(u), lax.clamp(el.constant(0.0), x, el.constant(top)), right)
@@ -268,7 +268,7 @@ def serf(el: Elementary, x: Array) -> Array:
     log1p = u * ratio
     s = p + log1p
     erf = _erf_right(el, s, el.exp(-(s * s), None, 1))
-    left = (el.lower(x, -el.underflow) * (E * ratio * el.erf_ratio(log1p))) * 2.0 ** -(el.shift // 2)
+    left = (jnp.maximum(x, -el.underflow) * (E * ratio * el.erf_ratio(log1p))) * 2.0 ** -(el.shift // 2)
     return jnp.where(right, x * erf, left)
 
 
