@@ -70,7 +70,7 @@ def test_bad_arguments_are_errors_at_once():
         Activation("relu", slc=3)
     with pytest.raises(TypeError, match="got the class PReLU"):
         Activation(PReLU)
-    with pytest.raises(TypeError, match="inplace needs one of jaxact's activations"):
+    with pytest.raises(TypeError, match="inplace needs one of jaxact's elementwise activations"):
         Activation(jnp.tanh, inplace=True)
 
 

@@ -177,7 +177,7 @@ def test_in_place_under_grad_works_where_the_output_is_saved(slc):
 
 def test_in_place_needs_an_activation_of_ours():
     for activation in (jnp.tanh, PReLU()):
-        with pytest.raises(TypeError, match="inplace needs one of jaxact's activations"):
+        with pytest.raises(TypeError, match="inplace needs one of jaxact's elementwise activations"):
             Activation(activation, inplace=True)
 
 
