@@ -1,4 +1,4 @@
-"""Which room imports what, read from the source, and what `import jaxact` costs, measured."""
+"""Which room imports what, read from the source, and what `import jaxact` loads."""
 
 import ast
 import importlib.util
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MILLISECONDS = 50
 
 # room -> the modules it may import, as prefixes; the longest room that fits a file holds
 STANDARD = {"__future__", "abc", "bisect", "collections", "contextlib", "contextvars", "dataclasses", "difflib"}
@@ -136,32 +135,26 @@ def test_the_package_itself_imports_neither_flax_nor_kernels():
         assert "flax" not in tops or shells, f
 
 
-MEASURE = """
-import json, sys, time
+LOADED = """
+import json, sys
 import jax
 before = set(sys.modules)
-start = time.perf_counter()
 import jaxact
-seconds = time.perf_counter() - start
-print(json.dumps([1000 * seconds, sorted(set(sys.modules) - before)]))
+print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def measured() -> tuple[float, list[str]]:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # compiled files count
-    environment["PYTHONPATH"] = str(ROOT)
+def loaded() -> list[str]:
+    """The modules that `import jaxact` loads beyond those of jax."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run(
-        [sys.executable, "-c", MEASURE], env=environment, cwd=ROOT, check=True, capture_output=True, text=True
+        [sys.executable, "-c", LOADED], env=environment, cwd=ROOT, check=True, capture_output=True, text=True
     )
-    milliseconds, modules = json.loads(run.stdout)
-    return milliseconds, modules
+    return json.loads(run.stdout)
 
 
 def test_import_is_light():
-    """The best of five processes after one that writes the compiled files."""
-    _, modules = measured()
+    """No heavy module comes along; `python -m benchmarks overhead` measures the time (50 ms are allowed)."""
+    modules = loaded()
     heavy = [m for m in modules if "flax" in m or "pallas" in m or m.split(".")[0] in ("torch", "keras", "scipy")]
     assert heavy == []
-    best = min(measured()[0] for _ in range(5))
-    print(f"import jaxact: {best:.1f} ms")
-    assert best <= MILLISECONDS

@@ -48,6 +48,9 @@ def document(
 
 
 def _item(name: str, text: str) -> list[str]:
+    line = f"  {name}: {text}"
+    if len(line) <= WIDTH:  # textwrap is slow, and this runs at import
+        return [line]
     return textwrap.wrap(f"{name}: {text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
