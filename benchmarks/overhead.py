@@ -50,7 +50,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     milliseconds = import_time(1 if quick else 7) / 1000
     return {
         "title": "Eager call on float32[8]",
-        "method": f"{rounds} interleaved rounds of {number} calls; median ratio to jax.jit(jax.nn.silu), ± spread; "
+        "method": f"{rounds} interleaved rounds of {number} calls; median ratio to jax.jit(jax.nn.silu); "
         f"importing jaxact adds {milliseconds:.0f} ms to importing jax, best of several processes",
         "columns": ["name", "µs", "ratio", "±"],
         "rows": rows,
