@@ -5,12 +5,13 @@ from jaxact.activations.clamps import (
     clip,
     hard_mish,
     hard_sigmoid,
+    hard_sigmoid_keras2,
     hard_silu,
     hard_tanh,
     sparse_plus,
     sparse_sigmoid,
 )
-from jaxact.activations.composed import crelu, gumbel_softmax, maxout
+from jaxact.activations.composed import crelu, gumbel_softmax, maxout, prelu_channelwise, softmax_keras2
 from jaxact.activations.exponential import celu, elu, exponential, selu
 from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
@@ -52,6 +53,7 @@ __all__ = [
     "hard_mish",
     "hard_shrink",
     "hard_sigmoid",
+    "hard_sigmoid_keras2",
     "hard_silu",
     "hard_swish",
     "hard_tanh",
@@ -65,6 +67,7 @@ __all__ = [
     "mish",
     "pelu",
     "prelu",
+    "prelu_channelwise",
     "quick_gelu",
     "relu",
     "relu6",
@@ -78,6 +81,7 @@ __all__ = [
     "soft_sign",
     "softcap",
     "softmax",
+    "softmax_keras2",
     "softmin",
     "softplus",
     "sparse_plus",
