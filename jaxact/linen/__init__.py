@@ -41,7 +41,6 @@ from jaxact.linen._layers import (
     Tanhshrink,
     Threshold,
     ThresholdedReLU,
-    _Layer,
 )
 from jaxact.linen._trainable import PELU, DyT, PReLU, SReLU, StarReLU, SwishBeta
 
@@ -94,5 +93,4 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "ThresholdedReLU",
-    "_Layer",
 ]

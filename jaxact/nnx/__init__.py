@@ -1,4 +1,4 @@
-"""Flax NNX modules: the layers of Keras, torch and Flax, those with trained parameters, and `Activation`."""
+"""Flax NNX modules: every layer that Keras, torch or Flax has, those with trained parameters, and `Activation`."""
 
 from jaxact.nnx._activation import Activation, Conv, Linear
 from jaxact.nnx._layers import (
@@ -41,7 +41,6 @@ from jaxact.nnx._layers import (
     Tanhshrink,
     Threshold,
     ThresholdedReLU,
-    _Layer,
 )
 from jaxact.nnx._trainable import PELU, DyT, PReLU, SReLU, StarReLU, SwishBeta
 
@@ -94,5 +93,4 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "ThresholdedReLU",
-    "_Layer",
 ]
