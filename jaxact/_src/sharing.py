@@ -76,6 +76,16 @@ class Sharing:
         shared = {self._axis(a, (1,) * rank) for a in shared_axes}
         return tuple(1 if a in shared else number for a in range(1, rank))
 
+    def along(self, x: Shape) -> Shape:
+        """The axes of x along which elements share a parameter."""
+        if self.shared_axes is not None:
+            return (0, *sorted({self._axis(a, x) for a in self.shared_axes}))
+        every = tuple(range(len(x)))
+        if self.number == 1:
+            return every
+        channel = self._axis(self.axis, x)
+        return every[:channel] + every[channel + 1 :]
+
     def aligned(self, name: str, value: Array, x: Shape) -> Array:
         """The parameter, shaped to broadcast against x.
 

@@ -18,7 +18,7 @@ from jaxact._src.documentation import of_layer
 from jaxact._src.layers import annotated
 from jaxact._src.select import Implementation, check_implementation
 from jaxact._src.sharing import Axes, Number, Shape, Sharing
-from jaxact.activations import dyt, pelu, prelu, srelu, star_relu, swish_beta
+from jaxact.activations import acon_c, dice, dyt, pelu, prelu, srelu, star_relu, swish_beta
 
 Array = jax.Array
 Initial = float | Callable[..., Any]  # a number, or an initialiser (key, shape, dtype)
@@ -108,10 +108,10 @@ class Trainable:
         """A weight as the function takes it, shaped to broadcast against x."""
         return self.sharing().aligned(weight.name, weight.effective(value), x)
 
-    def evaluate(self, x: Array, values: Mapping[str, Array]) -> Array:
+    def evaluate(self, x: Array, values: Mapping[Weight, Array]) -> Array:
         """The function of x and the stored values."""
-        trained = {w.name: self.aligned(w, values[w.name], x.shape) for w in self.weights}
-        return self.function(x, **trained, **{n: getattr(self, n) for n in self.arguments})
+        arrays = {w.name: self.aligned(w, v, x.shape) for w, v in values.items()}
+        return self.function(x, **arrays, **{n: getattr(self, n) for n in self.arguments})
 
 
 _COMMON = {
@@ -124,6 +124,12 @@ _COMMON = {
     "dtype": "The dtype that the input is cast to, and the output's; None leaves the input as it is.",
     "param_dtype": "The dtype of the parameters.",
 }
+_DICE = {
+    "momentum": "How much of a running statistic stays at a batch.",
+    "axis_name": "A mapped axis, of `jax.vmap` or `jax.shard_map`, whose batches are taken together.",
+    "use_running_average": "Whether the running mean and variance are used rather than the batch's; also an "
+    "argument of the call.",
+}
 
 
 def document(cls: type[Trainable], more: Mapping[str, str]) -> None:
@@ -134,7 +140,7 @@ def document(cls: type[Trainable], more: Mapping[str, str]) -> None:
             f"{getattr(cls, f'{w.name}_init')}."
             for w in cls.weights
         }
-        more = {**first, **_COMMON, **more}
+        more = {**first, **_COMMON, **(_DICE if issubclass(cls, Dice) else {}), **more}
         cls.__doc__ += "\n\n" + of_layer(cls.function.__doc__ or "", cls.arguments, more)
 
 
@@ -191,3 +197,49 @@ class DyT(Trainable):
     alpha_init: Initial = 0.5
     weight_init: Initial = 1.0
     bias_init: Initial = 0.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class AconC(Trainable):
+    function = acon_c
+    p1_init: Initial = 1.0
+    p2_init: Initial = 0.0
+    beta_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Dice(Trainable):
+    """Elements that share an alpha share their mean and variance."""
+
+    function = dice
+    alpha_init: Initial = 0.0
+    num_parameters: Number = dataclasses.field(default=None, kw_only=True)
+    eps: float = dataclasses.field(default=1e-8, kw_only=True)
+    momentum: float = dataclasses.field(default=0.99, kw_only=True)
+    axis_name: str | None = dataclasses.field(default=None, kw_only=True)
+    use_running_average: bool | None = dataclasses.field(default=None, kw_only=True)
+
+    MEAN: ClassVar[Weight] = Weight("mean")
+    VAR: ClassVar[Weight] = Weight("var")
+
+    def check(self) -> None:
+        super().check()
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"{type(self).__name__}: momentum must be in [0, 1), got {self.momentum}")
+
+    def moments(self, x: Array) -> tuple[Array, Array]:
+        """Mean and variance of a batch, in float32 (or float64), of the shape of alpha."""
+        sharing = self.sharing()
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        mean = self._mean(wide, sharing.along(x.shape))
+        var = self._mean((wide - mean) ** 2, sharing.along(x.shape))
+        shape = sharing.shape(x.shape)
+        return mean.reshape(shape), var.reshape(shape)
+
+    def _mean(self, x: Array, axes: Shape) -> Array:
+        mean = jnp.mean(x, axis=axes, keepdims=True)
+        return mean if self.axis_name is None else jax.lax.pmean(mean, self.axis_name)
+
+    def blended(self, running: Array, batch: Array) -> Array:
+        """A running statistic after a batch."""
+        return self.momentum * running + (1.0 - self.momentum) * batch.astype(running.dtype)

@@ -1,6 +1,7 @@
 """Flax Linen modules: the layers of Keras, torch and Flax, those with trained parameters, and `Activation`."""
 
 from jaxact.linen._activation import Activation, Conv, Dense
+from jaxact.linen._gated import GatedMLP
 from jaxact.linen._layers import (
     CELU,
     ELU,
@@ -42,7 +43,7 @@ from jaxact.linen._layers import (
     Threshold,
     ThresholdedReLU,
 )
-from jaxact.linen._trainable import PELU, DyT, PReLU, SReLU, StarReLU, SwishBeta
+from jaxact.linen._trainable import PELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
 
 __all__ = [
     "CELU",
@@ -51,11 +52,14 @@ __all__ = [
     "GLU",
     "PELU",
     "SELU",
+    "AconC",
     "Activation",
     "CReLU",
     "Conv",
     "Dense",
+    "Dice",
     "DyT",
+    "GatedMLP",
     "HardShrink",
     "HardSigmoid",
     "HardSilu",

@@ -1,6 +1,8 @@
 """Flax NNX modules: every layer that Keras, torch or Flax has, those with trained parameters, and `Activation`."""
 
 from jaxact.nnx._activation import Activation, Conv, Linear
+from jaxact.nnx._conversion import from_linen, to_linen
+from jaxact.nnx._gated import GatedMLP
 from jaxact.nnx._layers import (
     CELU,
     ELU,
@@ -42,7 +44,7 @@ from jaxact.nnx._layers import (
     Threshold,
     ThresholdedReLU,
 )
-from jaxact.nnx._trainable import PELU, DyT, PReLU, SReLU, StarReLU, SwishBeta
+from jaxact.nnx._trainable import PELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
 
 __all__ = [
     "CELU",
@@ -51,10 +53,13 @@ __all__ = [
     "GLU",
     "PELU",
     "SELU",
+    "AconC",
     "Activation",
     "CReLU",
     "Conv",
+    "Dice",
     "DyT",
+    "GatedMLP",
     "HardShrink",
     "HardSigmoid",
     "HardSilu",
@@ -93,4 +98,6 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "ThresholdedReLU",
+    "from_linen",
+    "to_linen",
 ]

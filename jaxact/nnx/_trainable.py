@@ -42,11 +42,18 @@ class _Trainable(trainable.Trainable, nnx.Module):
             setattr(self, weight.name, nnx.Param(value, **more))
         for weight in self.weights:  # modules that differ in their first values only share one graph
             delattr(self, f"{weight.name}_init")
+        self._add_statistics()
+
+    def _add_statistics(self) -> None:
+        """Most have none."""
 
     def __call__(self, inputs: Any) -> Array:
         """The function of the inputs and the parameters."""
         x = jnp.asarray(inputs, self.dtype)
-        return self.evaluate(x, {w.name: getattr(self, w.name)[...] for w in self.weights})
+        return self.evaluate(x, self._values())
+
+    def _values(self) -> dict[trainable.Weight, Array]:
+        return {w: getattr(self, w.name)[...] for w in self.weights}
 
 
 @nnx.dataclass(eq=False)
@@ -102,3 +109,46 @@ class DyT(trainable.DyT, _Trainable):
     alpha_metadata: Metadata = _metadata()
     weight_metadata: Metadata = _metadata()
     bias_metadata: Metadata = _metadata()
+
+
+@nnx.dataclass(eq=False)
+class AconC(trainable.AconC, _Trainable):
+    """`jaxact.acon_c` as a layer."""
+
+    p1_metadata: Metadata = _metadata()
+    p2_metadata: Metadata = _metadata()
+    beta_metadata: Metadata = _metadata()
+
+
+@nnx.dataclass(eq=False)
+class Dice(trainable.Dice, _Trainable):
+    """`jaxact.dice` as a layer, with the mean and the variance of the batch or, later, their running averages.
+
+    Those are the `nnx.BatchStat` ``mean`` and ``var``, as in Flax's `BatchNorm`; ``model.eval()`` turns to them.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxact.nnx import Dice
+    >>> layer = Dice(num_parameters=4, momentum=0.0)
+    >>> y = layer(jnp.full((8, 4), 3.0))
+    >>> layer.mean[...].tolist()
+    [3.0, 3.0, 3.0, 3.0]
+    """
+
+    alpha_metadata: Metadata = _metadata()
+    use_running_average: bool | None = dataclasses.field(default=False, kw_only=True)
+
+    def _add_statistics(self) -> None:
+        shape = self.sharing().shape(None)
+        self.mean = nnx.BatchStat(jnp.zeros(shape, jnp.float32))
+        self.var = nnx.BatchStat(jnp.ones(shape, jnp.float32))
+
+    def __call__(self, inputs: Any, use_running_average: bool | None = None) -> Array:
+        """The function of the inputs, their statistics and the parameters."""
+        x = jnp.asarray(inputs, self.dtype)
+        running = self.use_running_average if use_running_average is None else use_running_average
+        used = self.mean[...], self.var[...]
+        if not running:
+            used = self.moments(x)
+            for statistic, batch in zip((self.mean, self.var), used):
+                statistic[...] = self.blended(statistic[...], batch)
+        return self.evaluate(x, {**self._values(), self.MEAN: used[0], self.VAR: used[1]})
