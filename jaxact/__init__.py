@@ -6,11 +6,13 @@ from jaxact._src.explain import explain
 from jaxact._src.function import elementwise
 from jaxact._src.select import use
 from jaxact.activations import (
+    acon_c,
     bent_identity,
     celu,
     clip,
     clip_offset,
     crelu,
+    dice,
     dyt,
     elu,
     entmax,
@@ -80,6 +82,7 @@ __all__ = [
     "Nonnegative",
     "Positive",
     "Real",
+    "acon_c",
     "bent_identity",
     "bilinear",
     "celu",
@@ -87,6 +90,7 @@ __all__ = [
     "clip_offset",
     "crelu",
     "deserialize",
+    "dice",
     "dyt",
     "elementwise",
     "elu",

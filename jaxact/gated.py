@@ -344,3 +344,15 @@ def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
       ValueError: As `gated`, or the limit is not above 0.
     """
     return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)
+
+
+SETTINGS: tuple[Callable[..., Array], ...] = (
+    glu,
+    swiglu,
+    geglu,
+    reglu,
+    bilinear,
+    swiglu_oai,
+    swiglu_clamp,
+    swiglu_step,
+)  # of `gated`, each with its own defaults

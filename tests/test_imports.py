@@ -32,6 +32,7 @@ ROOMS = {
     "pallas_kernels": {"jax", "numpy", "pallas_kernels"},
     "jaxact/_src/arithmetic.py": ARITHMETIC,
     "jaxact/_src/elementary.py": ARITHMETIC | {"jaxact._src.arithmetic"},
+    "jaxact/_src/words.py": ARITHMETIC | {"jaxact._src.arithmetic"},
     "jaxact/_src/coefficients.py": set(),
     "jaxact/activations": {
         "jax",
@@ -43,12 +44,13 @@ ROOMS = {
         "jaxact._src.function",
         "jaxact._src.roots",
         "jaxact._src.rowwise",
+        "jaxact._src.words",
         "jaxact.activations",
     },
     "tests/oracle": {"numpy", "scipy", "mpmath", "."},
 }
 # there `jax` is not leave to import jax.anything
-EXACT = {"jaxact/_src/arithmetic.py", "jaxact/_src/elementary.py", "jaxact/activations"}
+EXACT = {"jaxact/_src/arithmetic.py", "jaxact/_src/elementary.py", "jaxact/_src/words.py", "jaxact/activations"}
 PRIVATE_ROOM = "jaxact/_src/internals.py"  # the one module that may touch jax._src, with reasons
 
 

@@ -1,6 +1,7 @@
 """The definitions of the activations, a room for each kind of mathematics."""
 
 from jaxact.activations.algebraic import bent_identity, soft_sign, squareplus
+from jaxact.activations.blends import acon_c, dice
 from jaxact.activations.clamps import (
     clip,
     hard_mish,
@@ -36,11 +37,13 @@ hard_swish = hard_silu
 swish = silu
 
 __all__ = [
+    "acon_c",
     "bent_identity",
     "celu",
     "clip",
     "clip_offset",
     "crelu",
+    "dice",
     "dyt",
     "elu",
     "entmax",

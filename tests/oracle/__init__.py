@@ -18,6 +18,7 @@ from .formula import Formula
 from .parametric import PARAMETRIC
 from .piecewise import PIECEWISE
 from .smooth import SMOOTH
+from .trained import TRAINED
 
 __all__ = ["ORACLE", "Oracle"]
 
@@ -106,4 +107,4 @@ def _oracle(name: str, formula: Formula) -> Oracle:
     return Oracle(name, *functions, parameters, formula.kinks)
 
 
-ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH | PARAMETRIC).items()}
+ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH | PARAMETRIC | TRAINED).items()}

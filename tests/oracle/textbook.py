@@ -223,12 +223,22 @@ def clip_offset(x, limit=7, offset=1):
     return clip(x, -limit, limit) + offset
 
 
+def acon_c(x, p1=1, p2=0, beta=1):
+    d = (p1 - p2) * x
+    return d * sigmoid(beta * d) + p2 * x
+
+
+def dice(x, alpha=0, mean=0, var=1, eps=1e-8):
+    p = sigmoid((x - mean) / sqrt(var + eps))
+    return x * (p + alpha * (1 - p))
+
+
 FUNCTIONS = {f.__name__: f for f in (
     identity, relu, relu6, leaky_relu, elu, celu, selu, gelu, quick_gelu, gelu_clipped, silu, mish,
     log_sigmoid, soft_sign, hard_sigmoid, hard_sigmoid_keras2, hard_silu, hard_tanh, hard_mish, squareplus,
     sparse_plus, sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
-    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset,
+    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset, acon_c, dice,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 

@@ -1,18 +1,14 @@
-"""Flax Linen modules: `Activation`, `PReLU`, and Flax's `Dense` and `Conv` with an ``activation=``."""
+"""`Activation`, and Flax's `Dense` and `Conv` with an ``activation=``."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from jaxact import leaky_relu
 from jaxact._src import modules
 
 Array = jax.Array
-
-__all__ = ["Activation", "Conv", "Dense", "PReLU"]
 
 
 class _Fields(nn.Module):
@@ -92,63 +88,6 @@ class Activation(_Fields):
         """The activation of the inputs."""
         function = modules.resolve(self.activation, self.args, self.dialect, dict(self.params), self.inplace)
         return modules.apply(function, inputs, self.slc, self.inplace)
-
-
-class PReLU(nn.Module):
-    """Parametric rectified linear unit: x above 0, a trained slope times x below.
-
-    The slopes are the parameter ``"negative_slope"``. A checkpoint of Flax's own `PReLU` loads.
-
-    Shapes: any; the output has the shape of the input.
-    Dtypes: the output has `dtype`, or else the input's.
-
-    Attributes:
-      param_dtype: The dtype of the slopes.
-      negative_slope_init: Their first value, a number or an initialiser.
-      num_parameters: 1 for one slope, of shape (); a number for one per channel; None for one per channel, as
-        many as the input has. With `shared_axes` it may be left out: it follows from the input.
-      axis: The channel axis.
-      shared_axes: The axes along which a slope is shared, as Keras counts them: axis 0 is the batch, which
-        shares them always. The slopes have the shape of the input without its batch, 1 on these axes.
-      dtype: The dtype that the input is cast to.
-
-    Raises:
-      ValueError: Both `axis` and `shared_axes` are given, a number is below 1, or (when called) the slopes do not
-        fit the input.
-      TypeError: An axis or a number is no integer.
-
-    >>> import jax, jax.numpy as jnp
-    >>> from jaxact.linen import PReLU
-    >>> variables = PReLU(num_parameters=None).init(jax.random.key(0), jnp.ones((8, 4)))
-    >>> variables["params"]["negative_slope"].shape
-    (4,)
-    """
-
-    param_dtype: Any = jnp.float32
-    negative_slope_init: Any = 0.01
-    num_parameters: int | Sequence[int] | None = 1
-    axis: int = -1
-    shared_axes: int | Sequence[int] | None = None
-    dtype: Any = None
-
-    def __post_init__(self) -> None:
-        self._slopes()
-        super().__post_init__()
-
-    def _slopes(self) -> modules.Slopes:
-        return modules.Slopes.of(self.num_parameters, self.axis, self.shared_axes)
-
-    @nn.compact
-    def __call__(self, inputs: Any) -> Array:
-        """The inputs, those below 0 times their slope."""
-        x = jnp.asarray(inputs, self.dtype)
-        slopes = self._slopes()
-        shape = slopes.shape(x.shape)
-        if self.has_variable("params", "negative_slope"):  # Flax's own error does not tell the axis
-            slopes.aligned(nn.meta.unbox(self.get_variable("params", "negative_slope")), x.shape)
-        init = modules.initial(self.negative_slope_init)
-        slope = self.param("negative_slope", init, shape, self.param_dtype)
-        return leaky_relu(x, slopes.aligned(slope, x.shape))
 
 
 class Dense(nn.Dense):

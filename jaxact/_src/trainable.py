@@ -1,0 +1,245 @@
+"""The layers with trained parameters, as data: which function, which parameters, their first values.
+
+Each class here is what its Linen and its NNX module share. A parameter ``p`` of the function that is trained has a
+field ``p_init``; any other field is a setting that is handed to the function as it is.
+"""
+
+import dataclasses
+import functools
+import inspect
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from jaxact._src.documentation import of_layer
+from jaxact._src.layers import annotated
+from jaxact._src.select import Implementation, check_implementation
+from jaxact._src.sharing import Axes, Number, Shape, Sharing
+from jaxact.activations import acon_c, dice, dyt, pelu, prelu, srelu, star_relu, swish_beta
+
+Array = jax.Array
+Initial = float | Callable[..., Any]  # a number, or an initialiser (key, shape, dtype)
+
+
+def same(value: Array) -> Array:
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """One trained parameter.
+
+    Attributes:
+      name: Its name, in the function and among the module's parameters.
+      own: Axes of its own, in front of those of the channels.
+      scalar: Whether all elements share it, whatever the module's settings are.
+      stored: From the value that the function takes to the one that is trained.
+      effective: The inverse of it.
+    """
+
+    name: str
+    own: Shape = ()
+    scalar: bool = False
+    stored: Callable[[Array], Array] = same
+    effective: Callable[[Array], Array] = same
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class Trainable:
+    """What every layer with trained parameters takes."""
+
+    param_dtype: Any = jnp.float32
+    num_parameters: Number = 1
+    axis: int = -1
+    shared_axes: Axes = None
+    dtype: Any = None
+    implementation: Implementation | None = None
+
+    function: ClassVar[Callable[..., Any]]
+    arguments: ClassVar[tuple[str, ...]] = ()  # the fields that the function takes
+    weights: ClassVar[tuple[Weight, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "function" in vars(cls):
+            takes, fields = inspect.signature(cls.function).parameters, annotated(cls)
+            cls.arguments = tuple(n for n in fields if n in takes)
+            if "weights" not in vars(cls):
+                cls.weights = tuple(Weight(n) for n in takes if f"{n}_init" in fields)
+
+    def check(self) -> None:
+        """Check the settings, and store them so that they can be hashed.
+
+        Raises:
+          TypeError: A number, an axis or a first value is of the wrong kind.
+          ValueError: Both `axis` and `shared_axes` are given, or a number is below 1.
+        """
+        check_implementation(self.implementation)
+        for name in ("num_parameters", "shared_axes"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
+        self.sharing()
+        for weight in self.weights:
+            self.initialiser(weight)
+
+    def sharing(self) -> Sharing:
+        return Sharing.of(type(self).__name__, self.num_parameters, self.axis, self.shared_axes)
+
+    def initialiser(self, weight: Weight) -> Callable[..., Any]:
+        """The initialiser of a weight, for the value that is stored."""
+        init = getattr(self, f"{weight.name}_init")
+        if callable(init):
+            return init if weight.stored is same else functools.partial(_stored, weight.stored, init)
+        if isinstance(init, bool) or not isinstance(init, numbers.Real):
+            raise TypeError(
+                f"{type(self).__name__}: {weight.name}_init must be a number or an initialiser "
+                f"(key, shape, dtype), got {init!r}"
+            )
+        return functools.partial(_stored, weight.stored, functools.partial(_constant, float(init)))
+
+    def shape(self, weight: Weight, x: Shape | None) -> Shape:
+        """The shape of a weight, for an input of this shape (None: not known yet)."""
+        return weight.own + (() if weight.scalar else self.sharing().shape(x))
+
+    def aligned(self, weight: Weight, value: Array, x: Shape) -> Array:
+        """A weight as the function takes it, shaped to broadcast against x."""
+        return self.sharing().aligned(weight.name, weight.effective(value), x)
+
+    def evaluate(self, x: Array, values: Mapping[Weight, Array]) -> Array:
+        """The function of x and the stored values."""
+        arrays = {w.name: self.aligned(w, v, x.shape) for w, v in values.items()}
+        return self.function(x, **arrays, **{n: getattr(self, n) for n in self.arguments})
+
+
+_COMMON = {
+    "num_parameters": "1 for one of each parameter, of shape (); a number for one per channel; None for one per "
+    "channel, as many as the input has (Linen only). With `shared_axes` it is the shape of the input without its "
+    "batch, or a number if all axes but one (and the batch) are shared; Linen may leave it out.",
+    "axis": "The channel axis.",
+    "shared_axes": "The axes along which a parameter is shared, as Keras counts them: axis 0 is the batch, which "
+    "shares them always. Parameters have the shape of the input without its batch, 1 on these axes.",
+    "dtype": "The dtype that the input is cast to, and the output's; None leaves the input as it is.",
+    "param_dtype": "The dtype of the parameters.",
+}
+_DICE = {
+    "momentum": "How much of a running statistic stays at a batch.",
+    "axis_name": "A mapped axis, of `jax.vmap` or `jax.shard_map`, whose batches are taken together.",
+    "use_running_average": "Whether the running mean and variance are used rather than the batch's; also an "
+    "argument of the call.",
+}
+
+
+def document(cls: type[Trainable], more: Mapping[str, str]) -> None:
+    """Append the function's docstring to that of its layer."""
+    if cls.weights and cls.__doc__:
+        first = {
+            f"{w.name}_init": f"First value of the parameter `{w.name}`, a number or an initialiser; by default "
+            f"{getattr(cls, f'{w.name}_init')}."
+            for w in cls.weights
+        }
+        more = {**first, **_COMMON, **(_DICE if issubclass(cls, Dice) else {}), **more}
+        cls.__doc__ += "\n\n" + of_layer(cls.function.__doc__ or "", cls.arguments, more)
+
+
+def _constant(value: float, key: Any, shape: Shape, dtype: Any) -> Array:
+    return jnp.full(shape, value, dtype)
+
+
+def _stored(stored: Callable[[Array], Array], init: Callable[..., Any], *args: Any) -> Any:
+    return jax.tree.map(stored, init(*args))  # an initialiser with metadata gives a box, which is a tree
+
+
+# -- the layers --------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class PReLU(Trainable):
+    function = prelu
+    negative_slope_init: Initial = 0.01
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class SReLU(Trainable):
+    function = srelu
+    t_left_init: Initial = 0.0
+    a_left_init: Initial = 0.2
+    t_right_init: Initial = 1.0
+    a_right_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class StarReLU(Trainable):
+    function = star_relu
+    scale_init: Initial = 0.8944
+    bias_init: Initial = -0.4472
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class PELU(Trainable):
+    function = pelu
+    a_init: Initial = 1.0
+    b_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class SwishBeta(Trainable):
+    function = swish_beta
+    beta_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class DyT(Trainable):
+    function = dyt
+    weights = (Weight("alpha", scalar=True), Weight("weight"), Weight("bias"))
+    alpha_init: Initial = 0.5
+    weight_init: Initial = 1.0
+    bias_init: Initial = 0.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class AconC(Trainable):
+    function = acon_c
+    p1_init: Initial = 1.0
+    p2_init: Initial = 0.0
+    beta_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Dice(Trainable):
+    """Elements that share an alpha share their mean and variance."""
+
+    function = dice
+    alpha_init: Initial = 0.0
+    num_parameters: Number = dataclasses.field(default=None, kw_only=True)
+    eps: float = dataclasses.field(default=1e-8, kw_only=True)
+    momentum: float = dataclasses.field(default=0.99, kw_only=True)
+    axis_name: str | None = dataclasses.field(default=None, kw_only=True)
+    use_running_average: bool | None = dataclasses.field(default=None, kw_only=True)
+
+    MEAN: ClassVar[Weight] = Weight("mean")
+    VAR: ClassVar[Weight] = Weight("var")
+
+    def check(self) -> None:
+        super().check()
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"{type(self).__name__}: momentum must be in [0, 1), got {self.momentum}")
+
+    def moments(self, x: Array) -> tuple[Array, Array]:
+        """Mean and variance of a batch, in float32 (or float64), of the shape of alpha."""
+        sharing = self.sharing()
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        mean = self._mean(wide, sharing.along(x.shape))
+        var = self._mean((wide - mean) ** 2, sharing.along(x.shape))
+        shape = sharing.shape(x.shape)
+        return mean.reshape(shape), var.reshape(shape)
+
+    def _mean(self, x: Array, axes: Shape) -> Array:
+        mean = jnp.mean(x, axis=axes, keepdims=True)
+        return mean if self.axis_name is None else jax.lax.pmean(mean, self.axis_name)
+
+    def blended(self, running: Array, batch: Array) -> Array:
+        """A running statistic after a batch."""
+        return self.momentum * running + (1.0 - self.momentum) * batch.astype(running.dtype)
