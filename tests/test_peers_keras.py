@@ -81,7 +81,7 @@ def test_sparsemax_of_keras_is_right_only_where_one_entry_is_left(setting):
     assert not np.isclose(other.sum(axis)[~single], 1.0).any()
 
 
-# Where Keras (that is, jax.nn) has another derivative than jaxact, which follows PyTorch: kink -> (Keras's, jaxact's).
+# Where Keras, that is jax.nn, has another derivative than jaxact, which follows PyTorch: kink -> (theirs, ours).
 KINKS = {
     "hard_tanh": {-1.0: (1.0, 0.0), 1.0: (1.0, 0.0)},
     "leaky_relu": {0.0: (1.0, 0.2)},

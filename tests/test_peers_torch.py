@@ -2,10 +2,10 @@
 
 import inspect
 
+import jax
 import numpy as np
 import peers
 import pytest
-from peers import Setting
 
 import jaxact
 from jaxact._src import dialects
@@ -31,9 +31,8 @@ FUNCTIONS = {
 }
 
 PARAMETERS = {
-    "relu": [{"inplace": False}],
     "threshold": [{"threshold": 0.75, "value": 20.0}],
-    "rrelu": [{"lower": 0.25, "upper": 0.75}],
+    "rrelu": [{}, {"lower": 0.25, "upper": 0.75}],
     "hardtanh": [{}, {"min_val": -2.0, "max_val": 0.5}],
     "elu": [{}, {"alpha": 0.3}],
     "celu": [{}, {"alpha": 2.5}],
@@ -46,5 +45,64 @@ PARAMETERS = {
     "softmin": [{"dim": -1}, {"dim": 0}],
     "softmax": [{"dim": -1}, {"dim": 0}],
     "log_softmax": [{"dim": -1}, {"dim": 0}],
-    "prelu": [{"weight": np.array([0.25], np.float32)}, {"weight": np.linspace(-0.3, 0.9, 8, dtype=np.float32)}],
+    "prelu": [{"weight": np.array([0.25])}, {"weight": np.linspace(-0.5, 0.375, 8)}],
 }
+RANDOM = {"gumbel_softmax"}
+SETTINGS = peers.settings(
+    FUNCTIONS.keys() - RANDOM, PARAMETERS | {f"{n}_": p for n, p in PARAMETERS.items() if f"{n}_" in FUNCTIONS}
+)
+SETTINGS.sort(key=str)
+
+
+def theirs(function, params):
+    given = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in params.items()}
+    return lambda x, ones: peers.in_torch_float64(lambda v: function(v, **given), x, ones)
+
+
+def ours(name, params):
+    given = {k: v.astype(np.float32) if isinstance(v, np.ndarray) else v for k, v in params.items()}
+    return jaxact.get(name, dialect="torch", **given)
+
+
+def test_the_tables_have_exactly_the_names_of_torch():
+    in_place = {n for n in FUNCTIONS if n.endswith("_")}  # lookup ignores the underscore
+    assert set(dialects.TORCH.names) == FUNCTIONS.keys() - in_place
+    assert {n.removesuffix("_") for n in in_place} <= set(dialects.TORCH.names)
+    assert set(dialects.TORCH.layers) == {*CLASSES, "Identity"}
+
+
+def test_every_parameter_of_torch_is_compared():
+    deterministic = {n: f for n, f in FUNCTIONS.items() if n not in RANDOM}
+    assert peers.uncovered("torch", deterministic, SETTINGS) == {}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_values_and_gradients(setting):
+    peers.check(ours(setting.name, setting.params), theirs(FUNCTIONS[setting.name], setting.params))
+
+
+# Where torch's derivative at a kink is another than jaxact's, which follows it: kink -> (theirs, ours).
+KINKS = {}
+
+
+def test_kinks():
+    found = {
+        str(s): peers.slopes_at_kinks(ours(s.name, s.params), theirs(FUNCTIONS[s.name], s.params))
+        for s in SETTINGS
+    }
+    assert {name: kinks for name, kinks in found.items() if kinks} == KINKS
+
+
+def test_gumbel_softmax_has_the_same_distribution():
+    logits, n = np.array([0.5, -1.0, 2.0, 0.0], np.float32), 40_000
+    many = np.broadcast_to(logits, (n, 4)).copy()
+    assert set(peers.parameters(F.gumbel_softmax)) == set(dialects.TORCH.names["gumbel_softmax"].parameters)
+    torch.manual_seed(0)
+    for tau, hard in ((0.5, False), (2.0, True)):
+        sample = jaxact.get("gumbel_softmax", dialect="torch", tau=tau, hard=hard, dim=-1)
+        mine = np.asarray(sample(many, key=jax.random.key(1)), np.float64)
+        other = F.gumbel_softmax(torch.tensor(many), tau=tau, hard=hard, dim=-1).numpy().astype(np.float64)
+        for moment in (1, 2):
+            a, b = mine**moment, other**moment
+            error = np.sqrt((a.var(0) + b.var(0)) / n)
+            assert np.all(np.abs(a.mean(0) - b.mean(0)) <= 5 * error), (tau, hard, moment)

@@ -195,7 +195,7 @@ def prelu_channelwise(x: Any, negative_slope: Any, axis: int = 1, **options: Any
 
 
 @named
-def softmax_keras2(x: Any, axis: int | Sequence[int] = -1, **options: Any) -> Array:
+def softmax_keras2(x: Any, axis: int | Sequence[int] = -1, where: Any = None, **options: Any) -> Array:
     """`softmax` as Keras before version 3 has it: a vector without a batch axis is an error.
 
     Shapes: at least two axes; that of the result is the same.
@@ -207,6 +207,7 @@ def softmax_keras2(x: Any, axis: int | Sequence[int] = -1, **options: Any) -> Ar
     Args:
       x: A real array.
       axis: The axis of a row, or several.
+      where: Which entries take part.
       **options: Those of `softmax`.
 
     Returns:
@@ -222,7 +223,7 @@ def softmax_keras2(x: Any, axis: int | Sequence[int] = -1, **options: Any) -> Ar
             f"softmax_keras2: x must have two axes or more, as in Keras before version 3, got shape {x.shape}; "
             "add a batch axis or use softmax"
         )
-    return softmax(x, axis, **options)
+    return softmax(x, axis, where, **options)
 
 
 def _axis(owner: str, axis: int, x: Array) -> int:
