@@ -72,6 +72,7 @@ def of_layer(doc: str, fields: Collection[str], more: Mapping[str, str]) -> str:
             entries[line.partition(":")[0].strip().lstrip("*")] = []
         list(entries.values())[-1].append(line)
     arguments = [line for n, lines in entries.items() if n in fields for line in lines]
+    more = {**{n: "As for every activation." for n in fields if n not in entries}, **more}
     arguments += [line for n, text in more.items() for line in _item(n, text)]
     args = "\n".join(["Args:", *arguments, ""]) if arguments else ""
     return "\n".join(filter(None, (head, args, tail)))

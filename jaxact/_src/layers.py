@@ -34,6 +34,9 @@ class Layer:
             takes = {*inspect.signature(cls.function).parameters, "implementation"}  # glu hands its options on
             cls.arguments = tuple(n for n in annotated(cls) if n in takes)
 
+    def __post_init__(self) -> None:
+        self.check()
+
     def check(self) -> None:
         """Check the parameters, and store them so that they can be hashed.
 

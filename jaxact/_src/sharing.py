@@ -5,9 +5,6 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-
-Array = jax.Array
 Shape = tuple[int, ...]
 Number = int | Sequence[int] | None
 Axes = int | Sequence[int] | None
@@ -86,29 +83,29 @@ class Sharing:
         channel = self._axis(self.axis, x)
         return every[:channel] + every[channel + 1 :]
 
-    def aligned(self, name: str, value: Array, x: Shape) -> Array:
-        """The parameter, shaped to broadcast against x.
+    def fitted(self, name: str, shape: Shape, x: Shape) -> Shape:
+        """The shape in which a parameter of this shape broadcasts against x.
 
         Raises:
           ValueError: It does not fit x; the message names both shapes and the axis.
         """
-        if value.ndim == 0:
-            return value
+        if not shape:
+            return shape
 
         def check(fits: bool, what: str) -> None:
             if not fits:
-                raise ValueError(f"{self.owner}: {name} {value.shape} does not fit x {x} at {what}")
+                raise ValueError(f"{self.owner}: {name} {shape} does not fit x {x} at {what}")
 
         if self.shared_axes is None:
             axis = self._axis(self.axis, x)
-            check(value.shape == (x[axis],), f"axis {self.axis}, of size {x[axis]}")
-            return value.reshape(-1, *(1,) * (len(x) - axis - 1))
-        check(value.ndim == len(x) - 1, f"the axes behind the batch, of sizes {x[1:]}")
+            check(shape == (x[axis],), f"axis {self.axis}, of size {x[axis]}")
+            return (*shape, *(1,) * (len(x) - axis - 1))
+        check(len(shape) == len(x) - 1, f"the axes behind the batch, of sizes {x[1:]}")
         shared = {self._axis(a, x) for a in self.shared_axes}
-        for axis, (own, size) in enumerate(zip(value.shape, x[1:]), 1):
+        for axis, (own, size) in enumerate(zip(shape, x[1:]), 1):
             what = f"axis {axis}, of size {size}" + (", which is shared" if axis in shared else "")
             check(own == (1 if axis in shared else size), what)
-        return value
+        return shape
 
     def _known(self, x: Shape | None) -> Shape:
         if x is None:

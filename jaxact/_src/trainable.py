@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._src.documentation import of_layer
+from jaxact._src.elementary import profile
 from jaxact._src.layers import annotated
 from jaxact._src.select import Implementation, check_implementation
 from jaxact._src.sharing import Axes, Number, Shape, Sharing
@@ -104,13 +105,14 @@ class Trainable:
         """The shape of a weight, for an input of this shape (None: not known yet)."""
         return weight.own + (() if weight.scalar else self.sharing().shape(x))
 
-    def aligned(self, weight: Weight, value: Array, x: Shape) -> Array:
-        """A weight as the function takes it, shaped to broadcast against x."""
-        return self.sharing().aligned(weight.name, weight.effective(value), x)
+    def fitted(self, weight: Weight, shape: Shape, x: Shape) -> Shape:
+        """The shape in which a weight of this shape broadcasts against x."""
+        n = len(weight.own)
+        return shape[:n] + self.sharing().fitted(weight.name, shape[n:], x)
 
     def evaluate(self, x: Array, values: Mapping[Weight, Array]) -> Array:
         """The function of x and the stored values."""
-        arrays = {w.name: self.aligned(w, v, x.shape) for w, v in values.items()}
+        arrays = {w.name: w.effective(v).reshape(self.fitted(w, v.shape, x.shape)) for w, v in values.items()}
         return self.function(x, **arrays, **{n: getattr(self, n) for n in self.arguments})
 
 
@@ -230,10 +232,11 @@ class Dice(Trainable):
     def moments(self, x: Array) -> tuple[Array, Array]:
         """Mean and variance of a batch, in float32 (or float64), of the shape of alpha."""
         sharing = self.sharing()
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        shape = sharing.shape(x.shape)
+        self.fitted(self.MEAN, shape, x.shape)
+        wide = x.astype(profile(None, x.dtype).dtype)
         mean = self._mean(wide, sharing.along(x.shape))
         var = self._mean((wide - mean) ** 2, sharing.along(x.shape))
-        shape = sharing.shape(x.shape)
         return mean.reshape(shape), var.reshape(shape)
 
     def _mean(self, x: Array, axes: Shape) -> Array:

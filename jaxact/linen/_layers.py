@@ -10,7 +10,7 @@ from jaxact._src import layers
 Array = jax.Array
 
 
-class _Layer(layers.Layer, nn.Module):
+class _Layer(nn.Module, layers.Layer):
     def __init_subclass__(cls, **options: Any) -> None:
         layers.document(cls)
         super().__init_subclass__(**options)

@@ -33,7 +33,7 @@ class _Trainable(trainable.Trainable, nn.Module):
     def _value(self, weight: trainable.Weight, x: Shape) -> Array:
         shape = self.shape(weight, x)
         if self.has_variable("params", weight.name):  # Flax's own error does not tell the axis
-            self.aligned(weight, nn.meta.unbox(self.get_variable("params", weight.name)), x)
+            self.fitted(weight, nn.meta.unbox(self.get_variable("params", weight.name)).shape, x)
         return self.param(weight.name, self.initialiser(weight), shape, self.param_dtype)
 
 

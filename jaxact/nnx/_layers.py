@@ -15,9 +15,6 @@ class _Layer(layers.Layer, nnx.Module):
         layers.document(cls)
         super().__init_subclass__(**options)
 
-    def __post_init__(self) -> None:
-        self.check()
-
     def __call__(self, inputs: Any) -> Array:
         """The function of the inputs."""
         return self.evaluate(inputs)

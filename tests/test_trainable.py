@@ -1,0 +1,297 @@
+"""The layers with trained parameters, in Linen and in NNX: their functions, with parameters laid along axes."""
+
+import functools
+import inspect
+import pickle
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from modules import FRAMEWORKS, KEY, call, make, trace
+
+import jaxact.linen
+import jaxact.nnx
+
+X = np.linspace(-3, 3, 24, dtype=np.float32).reshape(2, 3, 4)
+
+# layer -> its function, and its parameters in order
+LAYERS = {
+    "PReLU": ("prelu", ["negative_slope"]),
+    "SReLU": ("srelu", ["t_left", "a_left", "t_right", "a_right"]),
+    "StarReLU": ("star_relu", ["scale", "bias"]),
+    "PELU": ("pelu", ["a", "b"]),
+    "SwishBeta": ("swish_beta", ["beta"]),
+    "DyT": ("dyt", ["alpha", "weight", "bias"]),
+    "AconC": ("acon_c", ["p1", "p2", "beta"]),
+    "Dice": ("dice", ["alpha"]),
+}
+SCALARS = {("DyT", "alpha")}  # one for all channels, as in the paper
+REQUIRED = {("prelu", "negative_slope"): 0.01}  # Flax's default, where the function has none
+
+# options, the shape of x, the shape of a parameter, and its shape against x
+SHAPES = [
+    ({}, (5,), (), ()),
+    ({}, (2, 3, 4), (), ()),
+    ({"num_parameters": 5}, (5,), (5,), (5,)),
+    ({"num_parameters": 4}, (2, 3, 4), (4,), (4,)),
+    ({"num_parameters": 3, "axis": 1}, (2, 3, 4), (3,), (3, 1)),
+    ({"num_parameters": 2, "axis": 0}, (2, 3, 4), (2,), (2, 1, 1)),
+    ({"num_parameters": 3, "axis": -2}, (2, 3, 4), (3,), (3, 1)),
+    ({"num_parameters": 3, "axis": -3}, (1, 3, 4, 4), (3,), (3, 1, 1)),
+    ({"num_parameters": 1, "axis": 1}, (2, 1, 4), (), ()),
+    ({"num_parameters": 4, "shared_axes": 1}, (2, 3, 4), (1, 4), (1, 4)),
+    ({"num_parameters": 3, "shared_axes": [-1]}, (2, 3, 4), (3, 1), (3, 1)),
+    ({"num_parameters": (3, 4), "shared_axes": ()}, (2, 3, 4), (3, 4), (3, 4)),
+    ({"num_parameters": (3, 5, 4), "shared_axes": (1, 2)}, (2, 3, 5, 4), (1, 1, 4), (1, 1, 4)),
+]
+
+both = pytest.mark.parametrize("framework", FRAMEWORKS)
+every = pytest.mark.parametrize("name", LAYERS)
+every_other = pytest.mark.parametrize(
+    "name", [n for n in LAYERS if n != "Dice"]
+)  # which has statistics, see below
+
+
+def parameters_of(framework, layer, x=X):
+    if framework == "linen":
+        return nn.meta.unbox(layer.init(KEY, x, **running(layer))["params"])
+    return {n: v[...] for n, v in nnx.state(layer, nnx.Param).items()}
+
+
+def running(layer):
+    return {"use_running_average": False} if type(layer).__name__ == "Dice" else {}
+
+
+def per_channel(name, framework="nnx", **options):
+    return make(framework, name, num_parameters=4, **options)
+
+
+@every
+def test_parameters_start_where_the_function_does(name):
+    function, weights = LAYERS[name]
+    theirs = inspect.signature(getattr(jaxact, function)).parameters
+    for framework in FRAMEWORKS:
+        found = parameters_of(framework, per_channel(name, framework))
+        assert set(found) == set(weights)
+        for weight, value in found.items():
+            start = REQUIRED.get((function, weight), theirs[weight].default)
+            assert value.shape == (() if (name, weight) in SCALARS else (4,))
+            np.testing.assert_array_equal(value, np.full(value.shape, start, np.float32))
+
+
+@every_other
+@pytest.mark.parametrize(("options", "x", "shape", "fitted"), SHAPES, ids=[f"{s[0]}-{s[1]}" for s in SHAPES])
+def test_layers_are_their_functions_on_any_axis(name, options, x, shape, fitted):
+    function, weights = LAYERS[name]
+    shapes = {w: () if (name, w) in SCALARS else shape for w in weights}
+    values = {w: jnp.zeros(s) for w, s in shapes.items()}
+
+    def expected(x, values):
+        laid = {w: values[w].reshape(() if (name, w) in SCALARS else fitted) for w in weights}
+        return getattr(jaxact, function)(x, **laid)
+
+    layers = [call(framework, name, **options) for framework in FRAMEWORKS]
+    for framework in FRAMEWORKS:
+        found = parameters_of(framework, make(framework, name, **options), jnp.zeros(x))
+        assert {w: v.shape for w, v in found.items()} == shapes
+    assert len({trace(f, jnp.zeros(x), values) for f in (expected, *layers)}) == 1
+
+
+def test_linen_takes_the_number_of_channels_from_its_input():
+    for axis, size in ((-1, 4), (0, 2), (1, 3)):
+        layer = make("linen", "SReLU", num_parameters=None, axis=axis)
+        assert {v.shape for v in parameters_of("linen", layer).values()} == {(size,)}
+    layer = make("linen", "AconC", shared_axes=1)
+    assert {v.shape for v in parameters_of("linen", layer).values()} == {(1, 4)}
+
+
+@both
+def test_outputs_and_gradients_of_all_in_one_program(framework):
+    """Each parameter has a gradient of its own dtype, and the output that of the input, or the one asked for."""
+    dtypes = [
+        (jnp.float32, None, jnp.float32),
+        (jnp.bfloat16, None, jnp.float32),
+        (jnp.float32, jnp.bfloat16, jnp.bfloat16),
+    ]
+    x, layers, given = jnp.asarray(X), [], []
+    for name in LAYERS:
+        for x_dtype, dtype, param_dtype in dtypes:
+            options = {"dtype": dtype, "param_dtype": param_dtype}
+            layer = make(framework, name, num_parameters=4, **options)
+            given.append({n: v + jnp.asarray(0.25, v.dtype) for n, v in parameters_of(framework, layer).items()})
+            assert {v.dtype for v in given[-1].values()} == {jnp.dtype(param_dtype)}
+            layers.append((name, call(framework, name, num_parameters=4, **options), x_dtype, dtype or x_dtype))
+
+    def run(given):
+        total = 0.0
+        for (name, layer, x_dtype, y_dtype), parameters in zip(layers, given):
+            if name == "Dice":
+                continue
+            y = layer(x.astype(x_dtype), parameters)
+            assert y.dtype == y_dtype
+            total = total + (y.astype(jnp.float32) * (1.5 + jnp.cos(x))).sum()
+        return total
+
+    gradients = jax.jit(jax.grad(run))(given)
+    for (name, *_), gradient, parameters in zip(layers, gradients, given):
+        for weight, g in gradient.items():
+            assert (g.dtype, g.shape) == (parameters[weight].dtype, parameters[weight].shape)
+            assert name == "Dice" or (np.asarray(g, np.float32) != 0).any(), (name, weight)
+
+
+@both
+@every
+def test_initialisers_and_metadata(framework, name):
+    _, weights = LAYERS[name]
+    first = nn.initializers.uniform(1.0)
+    if framework == "linen":
+        box = nn.with_partitioning(first, ("model",))
+        inits = {f"{w}_init": first if (name, w) in SCALARS else box for w in weights}
+        layer = make("linen", name, num_parameters=64, **inits)
+        x = X.repeat(16, -1)
+        params = layer.init(KEY, x, **running(layer))["params"]
+        names = {w: getattr(v, "names", None) for w, v in params.items()}
+        assert names == {w: None if (name, w) in SCALARS else ("model",) for w in weights}
+        found = parameters_of("linen", layer, x)
+    else:
+        options = {f"{w}_init": first for w in weights} | {f"{w}_metadata": {"note": w} for w in weights}
+        layer = make("nnx", name, num_parameters=64, rngs=nnx.Rngs(0), **options)
+        assert {w: getattr(layer, w).get_metadata("note") for w in weights} == {w: w for w in weights}
+        found = parameters_of("nnx", layer)
+    for weight, value in found.items():
+        assert (name, weight) in SCALARS or float(jnp.std(value)) > 0.1
+    assert len({float(v.ravel()[0]) for v in found.values()}) == len(weights), (
+        "each is drawn with a key of its own"
+    )
+
+
+@every
+def test_what_all_of_them_refuse(name):
+    weight = LAYERS[name][1][0]
+    for framework in FRAMEWORKS:
+        with pytest.raises(ValueError, match=f"{name} takes axis or shared_axes, not both"):
+            make(framework, name, num_parameters=4, axis=1, shared_axes=(1,))
+        with pytest.raises(TypeError, match=f"{name}: {weight}_init must be a number or an initialiser"):
+            make(framework, name, num_parameters=4, **{f"{weight}_init": np.zeros(4)})
+        with pytest.raises(ValueError, match="implementation must be None or one of"):
+            make(framework, name, num_parameters=4, implementation="cuda")
+    with pytest.raises(ValueError, match=f"{name}: an initialiser needs rngs, got {weight}_init without"):
+        make("nnx", name, num_parameters=4, **{f"{weight}_init": nn.initializers.ones})
+    with pytest.raises(ValueError, match=rf"{name}: \w+ \(5,\) does not fit x \(2, 3, 4\) at axis -1, of size 4"):
+        make("nnx", name, num_parameters=5)(X)
+
+
+@both
+@every
+def test_they_pickle_and_share_one_graph(framework, name):
+    layer = per_channel(name, framework)
+    again = pickle.loads(pickle.dumps(layer))
+    if framework == "linen":
+        assert again == layer
+        assert hash(again) == hash(layer.clone())
+        return
+    other = per_channel(name, **{f"{LAYERS[name][1][0]}_init": 0.5})
+    assert nnx.split(layer)[0] == nnx.split(again)[0] == nnx.split(other)[0]
+    assert [p for p, _ in nnx.to_flat_state(nnx.state(layer, nnx.Param))] == [
+        (w,) for w in sorted(LAYERS[name][1])
+    ]
+
+
+@both
+@every_other
+def test_the_implementation_is_the_functions(framework, name):
+    parameters = parameters_of("nnx", per_channel(name))
+    inline = call(framework, name, num_parameters=4, implementation="inline")
+    assert "custom_jvp_call" in trace(inline, X, parameters)
+    assert "custom_jvp_call" not in trace(call(framework, name, num_parameters=4), X, parameters)
+
+
+@every
+def test_docstrings_state_what_users_ask(name):
+    for framework in FRAMEWORKS:
+        text = getattr(getattr(jaxact, framework), name).__doc__
+        arguments = text.partition("Args:")[2].partition("Raises:")[0]
+        own = [f"{w}_init" for w in LAYERS[name][1]]
+        own += [f"{w}_metadata" for w in LAYERS[name][1]] + ["rngs"] if framework == "nnx" else []
+        for argument in (*own, "num_parameters", "axis", "shared_axes", "dtype", "param_dtype", "implementation"):
+            assert f"\n  {argument}: " in f"\n{arguments}", argument
+        for section in ("Formula:", "Range:", "Kinks:", "Raises:", "Source:"):
+            assert section in text
+
+
+# -- dice: running statistics ------------------------------------------------------------------------------------
+
+
+def dice(x, alpha, mean, var, eps=1e-8):
+    p = 1 / (1 + np.exp(-(x - mean) / np.sqrt(var + eps)))
+    return x * (p + alpha * (1 - p))
+
+
+@pytest.mark.parametrize(
+    ("options", "along"),
+    [
+        ({"num_parameters": 4}, (0, 1)),
+        ({"num_parameters": 3, "axis": 1}, (0, 2)),
+        ({"num_parameters": 1}, (0, 1, 2)),
+        ({"num_parameters": (3, 4), "shared_axes": (1,)}, (0, 1)),
+        ({"num_parameters": (3, 4), "shared_axes": ()}, (0,)),
+    ],
+    ids=str,
+)
+def test_dice_takes_the_statistics_of_what_shares_an_alpha(options, along):
+    x = np.asarray(jax.random.normal(KEY, X.shape)) * 2 + 1
+    mean, var = x.mean(along, keepdims=True), x.var(along, keepdims=True)
+    layer, other = (make(f, "Dice", alpha_init=0.25, momentum=0.75, **options) for f in FRAMEWORKS)
+    variables = layer.init(KEY, x, use_running_average=False)
+    y, updates = layer.apply(variables, x, use_running_average=False, mutable="batch_stats")
+    np.testing.assert_allclose(y, dice(x, 0.25, mean, var), rtol=2e-6, atol=1e-6)
+    np.testing.assert_allclose(other(x), y, rtol=1e-6, atol=1e-7)
+    running = {"mean": 0.25 * mean, "var": 0.75 + 0.25 * var}
+    for name, expected in running.items():
+        found = updates["batch_stats"][name]
+        np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(getattr(other, name)[...], found, rtol=1e-6)
+    expected = dice(x, 0.25, running["mean"], running["var"])
+    z = layer.apply({"params": variables["params"], **updates}, x, use_running_average=True)
+    np.testing.assert_allclose(z, expected, rtol=2e-6, atol=1e-6)
+    other.eval()
+    np.testing.assert_allclose(other(x), z, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(other(x, use_running_average=True), other(x))
+
+
+def test_dice_averages_over_a_mapped_axis():
+    x = jax.random.normal(KEY, (8, 5, 4))
+    whole = make("nnx", "Dice", num_parameters=4)(x.reshape(40, 4)).reshape(x.shape)
+    layer = make("linen", "Dice", axis_name="devices", use_running_average=False)
+    variables = make("linen", "Dice").init(KEY, x[0], use_running_average=False)
+    run = jax.vmap(lambda x: layer.apply(variables, x, mutable="batch_stats")[0], axis_name="devices")
+    np.testing.assert_allclose(run(x), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_what_dice_refuses():
+    for framework in FRAMEWORKS:
+        with pytest.raises(ValueError, match=r"momentum must be in \[0, 1\), got 1.5"):
+            make(framework, "Dice", num_parameters=4, momentum=1.5)
+    with pytest.raises(ValueError, match="Dice: NNX makes parameters before it sees an input"):
+        make("nnx", "Dice")
+
+
+def test_dice_in_half_precision_keeps_statistics_in_float32():
+    layer = make("nnx", "Dice", num_parameters=4, momentum=0.0)
+    x = jnp.asarray(X * 100, jnp.float16)
+    assert layer(x).dtype == jnp.float16
+    np.testing.assert_allclose(layer.var[...], np.var(np.asarray(x, np.float32), (0, 1)), rtol=1e-6)
+
+
+@both
+def test_they_work_under_jit(framework):
+    expected = jaxact.srelu(X, a_left=0.3)
+    if framework == "nnx":
+        y = nnx.jit(lambda m, x: m(x))(make("nnx", "SReLU", a_left_init=0.3), X)
+    else:
+        layer = make("linen", "SReLU", a_left_init=0.3)
+        y = jax.jit(functools.partial(layer.apply, layer.init(KEY, X)))(X)
+    np.testing.assert_array_equal(y, expected)
