@@ -68,6 +68,7 @@ from jaxact.activations import (
     telu,
     threshold,
     thresholded_relu,
+    xielu,
 )
 from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
 from jaxact.registry import deserialize, get, names, serialize
@@ -158,4 +159,5 @@ __all__ = [
     "threshold",
     "thresholded_relu",
     "use",
+    "xielu",
 ]
