@@ -71,6 +71,7 @@ from jaxact.activations import (
     telu,
     threshold,
     thresholded_relu,
+    xielu,
 )
 from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
 from jaxact.registry import deserialize, get, names, serialize
@@ -164,4 +165,5 @@ __all__ = [
     "threshold",
     "thresholded_relu",
     "use",
+    "xielu",
 ]

@@ -228,6 +228,12 @@ def acon_c(x, p1=1, p2=0, beta=1):
     return d * sigmoid(beta * d) + p2 * x
 
 
+def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
+    if x > 0:
+        return alpha_p * x * x + beta * x
+    return alpha_n * (expm1(x if x <= eps else lift(eps)) - x) + beta * x
+
+
 def dice(x, alpha=0, mean=0, var=1, eps=1e-8):
     p = sigmoid((x - mean) / sqrt(var + eps))
     return x * (p + alpha * (1 - p))
@@ -238,7 +244,7 @@ FUNCTIONS = {f.__name__: f for f in (
     log_sigmoid, soft_sign, hard_sigmoid, hard_sigmoid_keras2, hard_silu, hard_tanh, hard_mish, squareplus,
     sparse_plus, sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
-    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset, acon_c, dice,
+    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset, acon_c, dice, xielu,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 

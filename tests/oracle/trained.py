@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .formula import Formula
-from .pairs import Pair, exp, pair, where
+from .pairs import Pair, exp, expm1, pair, where
 from .precise import two_product, two_sum
 
 # ---- x (p sigmoid(z) + q sigmoid(-z))
@@ -97,4 +97,38 @@ DICE = Formula(
     },
 )
 
-TRAINED = {"acon_c": ACON_C, "dice": DICE}
+# ---- the integral of a shifted elu
+
+
+def _xielu(right, left):
+    """Both sides as functions of x, exp(m) - 1 with m = min(x, eps), whether x is above eps, and the parameters."""
+
+    def formula(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
+        m = np.minimum(np.minimum(x, np.float64(eps)), 0)
+        parameters = [pair(v) for v in (alpha_p, alpha_n, beta)]
+        result = where(x > 0, right(pair(x), *parameters), left(pair(x), expm1(pair(m)), x > eps, *parameters))
+        return result.value
+
+    return formula
+
+
+def _zero(*_):
+    return pair(0.0)
+
+
+XIELU = Formula(
+    _xielu(lambda x, p, n, b: x * (p * x + b), lambda x, e, on, p, n, b: n * e + (b - n) * x),
+    _xielu(
+        lambda x, p, n, b: 2 * p * x + b, lambda x, e, on, p, n, b: where(on, b - n, (b - n) + n * (e + 1))
+    ),
+    _xielu(lambda x, p, n, b: 2 * p, lambda x, e, on, p, n, b: where(on, 0.0, n * (e + 1))),
+    {
+        "alpha_p": _xielu(lambda x, *_: x * x, _zero),
+        "alpha_n": _xielu(_zero, lambda x, e, *_: e - x),
+        "beta": lambda x, **_: x,
+        "eps": _xielu(_zero, lambda x, e, on, p, n, b: where(on, n * (e + 1), 0.0)),
+    },
+    lambda alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6: (0.0, float(eps)),
+)
+
+TRAINED = {"acon_c": ACON_C, "dice": DICE, "xielu": XIELU}
