@@ -25,7 +25,7 @@ from jaxact._src.function import Elementwise
 from jaxact.registry import Bound
 
 # Both signs, from where functions are straight lines to where they saturate or overflow; no kink among them.
-MAGNITUDES = np.concatenate([np.geomspace(1e-6, 97.0, 60), [1.1e3, 1.3e6, 1.7e9, 1.9e20]])
+MAGNITUDES = np.concatenate([np.geomspace(1.7e-6, 97.0, 60), [1.1e3, 1.3e6, 1.7e9, 1.9e20]])
 X = np.concatenate([-MAGNITUDES, MAGNITUDES]).astype(np.float32).reshape(16, 8)
 ROWS = (3 * np.random.default_rng(7).standard_normal((16, 8))).astype(np.float32)
 ULPS = (4.0, 8.0)  # value and first derivative: jaxact's contract in float32

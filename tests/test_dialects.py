@@ -138,7 +138,7 @@ def test_a_layer_or_an_argument_alike(form):
     np.testing.assert_allclose(ours(x), np.tanh(np.asarray(plain(x), np.float64)), rtol=1e-6)
 
 
-# -- Keras before version 3: what its documentation prints ------------------------------------------------------------
+# -- Keras before version 3: what its documentation prints ---------------------------------------------------------
 
 # The strings of tf_keras.activations.get: its functions, what it takes from TensorFlow, and its activation layers.
 TF_KERAS = [

@@ -5,6 +5,18 @@ from jaxact._src.dialects.torch import TORCH
 
 _ERF = Name("gelu", defaults={"approximate": False})
 _TANH = Name("gelu", defaults={"approximate": True})
+_XIELU = Name(
+    "xielu",
+    {
+        "alpha_p_init": "alpha_p",
+        "alpha_n_init": "alpha_n",
+        "beta": "beta",
+        "eps": "eps",
+        "dtype": ANY,
+        "with_vector_loads": ANY,
+    },
+    learned={"alpha_p": "alpha_p", "alpha_n": "alpha_n"},
+)
 _CLIPPED = Name("gelu_clipped", {"min": "min_val", "max": "max_val"})
 
 _CLASSES = {
@@ -22,6 +34,7 @@ _CLASSES = {
     "LaplaceActivation": Name("laplace"),
     "ReLUSquaredActivation": Name("relu_squared"),
     "SqrtSoftplusActivation": Name("sqrt_softplus"),
+    "XIELUActivation": _XIELU,
 }
 
 HUGGING_FACE = Dialect(
@@ -49,7 +62,9 @@ HUGGING_FACE = Dialect(
         "laplace": Name("laplace", {"mu": "mu", "sigma": "sigma"}),
         "sqrtsoftplus": Name("sqrt_softplus"),
         "linear": Name("identity"),
+        "xielu": _XIELU,
     },
-    layers={**TORCH.layers, **_CLASSES},
+    layers={**_CLASSES, **TORCH.layers},
     common=TORCH.common,
+    module="transformers.activations",
 )

@@ -65,6 +65,7 @@ KERAS = Dialect(
         "Softmax": Name("softmax", {"axis": "axis", "mask": "where"}),
     },
     common=_COMMON,
+    module="keras.layers",
 )
 
 # Beside its own, tf_keras.activations.get finds the four of TensorFlow's that the module binds, and the layers.
@@ -99,4 +100,5 @@ TF_KERAS = Dialect(
         "ThresholdedReLU": Name("thresholded_relu", {"theta": "theta"}),
     },
     common=_COMMON,
+    module="keras.layers",
 )

@@ -59,11 +59,13 @@ class Dialect:
     Attributes:
       names: Each function as the framework writes it.
       layers: Each class of layers.
+      module: Where the classes are.
       common: Entries of every layer's configuration that do not bear on what it computes.
       all_or_none: Parameters by position are given all or not at all.
     """
 
     names: Mapping[str, Name]
     layers: Mapping[str, Name] = dataclasses.field(default_factory=dict)
+    module: str = ""
     common: frozenset[str] = frozenset()
     all_or_none: bool = False

@@ -91,4 +91,5 @@ TORCH = Dialect(
         ),
     },
     common=frozenset({"training"}),
+    module="torch.nn",
 )
