@@ -86,7 +86,7 @@ def test_args_of_the_wrong_length_are_an_error(layer, name, args):
         layer(name, args=args, dialect="puzzlelib")
 
 
-# -- Keras -------------------------------------------------------------------------------------------------------
+# -- Keras --------------------------------------------------------------------------------------------------------
 
 KERAS = {
     ("relu", "alpha", 0.5): np.where(X > 0, X, 0.5 * X),
@@ -138,7 +138,7 @@ def test_a_layer_or_an_argument_alike(form):
     np.testing.assert_allclose(ours(x), np.tanh(np.asarray(plain(x), np.float64)), rtol=1e-6)
 
 
-# -- Keras before version 3: what its documentation prints ---------------------------------------------------------
+# -- Keras before version 3: what its documentation prints --------------------------------------------------------
 
 # The strings of tf_keras.activations.get: its functions, what it takes from TensorFlow, and its activation layers.
 TF_KERAS = [
@@ -235,7 +235,7 @@ def test_functions_without_a_record_are_found_by_name(dialect):
     assert jaxact.serialize(found) == {"name": "glu", "params": {"axis": 0}}
 
 
-# -- errors and the rest -----------------------------------------------------------------------------------------
+# -- errors and the rest ------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_dialect_names_the_nearest(layer):

@@ -59,7 +59,7 @@ class Values:
         return hash(self._key())
 
 
-# -- PReLU of Keras: alpha has the shape of the input without its batch, 1 on the shared axes -------------------------
+# -- PReLU of Keras: alpha has the shape of the input without its batch, 1 on the shared axes ---------------------
 
 _INITIAL = {"Zeros": 0.0, "Ones": 1.0}
 
@@ -101,7 +101,7 @@ def write_keras(
     return {"shared_axes": axes or None}, {"alpha": slope[0]}
 
 
-# -- PReLU of torch: one weight, or one for each channel along axis 1 --------------------------------------------------
+# -- PReLU of torch: one weight, or one for each channel along axis 1 ---------------------------------------------
 
 
 def read_torch(owner: str, config: Config, weights: Weights) -> Learned:
@@ -122,7 +122,7 @@ def write_torch(owner: str, slope: np.ndarray[Any, Any]) -> tuple[Config, Weight
     return {"num_parameters": slope.size}, {"weight": slope.reshape(-1)}
 
 
-# -- xIELU of transformers: alphas through the inverse of softplus, alpha_n less beta ----------------------------------
+# -- xIELU of transformers: alphas through the inverse of softplus, alpha_n less beta -----------------------------
 
 
 def _softplus(x: Any) -> Any:

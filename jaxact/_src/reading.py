@@ -1,5 +1,6 @@
 """Layers of other frameworks as jaxact's: what is given, what it means, what is made of it."""
 
+import importlib
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ KERAS = ("keras", "tf_keras")
 _OUTER = {"class_name", "config", "weights", "module", "registered_name", "build_config", "compile_config", "name"}
 
 
-# -- what is given ---------------------------------------------------------------------------------------------------
+# -- what is given ------------------------------------------------------------------------------------------------
 
 
 def check(dialect: str, to: str) -> None:
@@ -55,8 +56,8 @@ def dialect_of(cls: type) -> str:
         base = next((b for b in cls.__mro__ if b.__module__.partition(".")[0] in _PACKAGES), None)
         derived = f"; it derives from {base.__name__} but may compute anything" if base else ""
         raise ValueError(
-            f"convert: {cls.__module__}.{cls.__qualname__} is no class of {', '.join(_PACKAGES)}{derived}; convert what "
-            "it computes with jaxact.elementwise"
+            f"convert: {cls.__module__}.{cls.__qualname__} is no class of {', '.join(_PACKAGES)}{derived}; "
+            "convert what it computes with jaxact.elementwise"
         )
     return "tf_keras" if package == "keras" and ".activations." not in cls.__module__ else _PACKAGES[package]
 
@@ -75,8 +76,8 @@ def entry_of(dialect: str, name: str, seen: Mapping[str, Any]) -> Name:
         public = {k: v for k, v in seen.items() if not str(k).startswith("_")}
         known = catalogue.unknown(short, layers, f"{dialect} activation layer")
         raise ValueError(
-            f"convert: {known} (seen: {public!r:.200}). jaxact converts activation layers; for another layer use its "
-            "activation, for a function of yours jaxact.elementwise"
+            f"convert: {known} (seen: {public!r:.200}). jaxact converts activation layers; for another layer "
+            "use its activation, for a function of yours jaxact.elementwise"
         )
     return layers[short]
 
@@ -109,7 +110,7 @@ def array(value: Any) -> np.ndarray[Any, Any]:
     return found if found.dtype == np.float64 else found.astype(np.float32)
 
 
-# -- from theirs to ours -----------------------------------------------------------------------------------------------
+# -- from theirs to ours ------------------------------------------------------------------------------------------
 
 
 def make(
@@ -176,13 +177,8 @@ def _plain(name: str, entry: Name, params: dict[str, Any], to: To) -> Any:
 
 
 def _shell(to: str) -> Any:
-    if to == "linen":
-        from jaxact import linen
-
-        return linen
-    from jaxact import nnx
-
-    return nnx
+    """The room of modules of a kind; `check` has seen that it is one."""
+    return importlib.import_module(f"jaxact.{to}")
 
 
 def _class(to: str, name: str, activation: Any) -> Any:
@@ -222,12 +218,15 @@ def _trained(owner: str, entry: Name, found: Learned, shape: Sequence[int] | Non
         settings["num_parameters"] = tuple(1 if a in settings["shared_axes"] else shape[a] for a in axes)
     if to == "nnx" and settings.get("num_parameters", 1) is None:
         raise ValueError(
-            f"{owner}: the number of slopes is not in the configuration, and NNX makes them at once; add 'weights' or "
-            "'build_config' with 'input_shape'"
+            f"{owner}: the number of slopes is not in the configuration, and NNX makes them at once; add "
+            "'weights' or 'build_config' with 'input_shape'"
         )
-    inits = {f"{n}_init": Values(v) if isinstance(v, np.ndarray) else v for n, v in values.items()}
-    if to == "nnx":
-        from flax import nnx
-
-        settings["rngs"] = nnx.Rngs(0)  # asked for by initialisers; these are not random
-    return cls(**settings, **inits)
+    if to == "linen":
+        inits = {f"{n}_init": Values(v) if isinstance(v, np.ndarray) else v for n, v in values.items()}
+        return cls(**settings, **inits)
+    module = cls(**settings, **{f"{n}_init": v for n, v in values.items() if not isinstance(v, np.ndarray)})
+    for weight in module.weights:
+        if isinstance(values[weight.name], np.ndarray):
+            variable = getattr(module, weight.name)
+            variable[...] = weight.stored(jnp.asarray(values[weight.name])).reshape(variable.shape)
+    return module

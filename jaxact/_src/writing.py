@@ -74,11 +74,11 @@ def _function_of(activation: Any) -> tuple[Any, dict[str, Any]]:
     return function, {n: v for n, v in {**defaults, **given}.items() if n not in _OF_A_CALL}
 
 
-# -- without weights ---------------------------------------------------------------------------------------------------
+# -- without weights ----------------------------------------------------------------------------------------------
 
 
 def _plain(function: Any, params: Mapping[str, Any], dialect: str, own: str) -> Config:
-    """The class that has all of the parameters, the one of the same name first; Keras's Activation for the rest."""
+    """The class that has all of the parameters, that of the same name first; else Keras's Activation."""
     table = dialects.DIALECTS[dialect]
     wanted = (catalogue.fold(own), catalogue.fold(function.__name__))
     fitting = [(n, e) for n, e in table.layers.items() if e.activation == function.__name__ and not e.learned]
@@ -97,8 +97,8 @@ def _plain(function: Any, params: Mapping[str, Any], dialect: str, own: str) -> 
     has = ", ".join(table.layers)
     why = f" ({'; '.join(lacks)})" if lacks else ""
     raise ValueError(
-        f"to_config: {dialect} has no layer that computes {function.__name__} with {dict(params)!r:.300}{why}; it has "
-        f"{has}. Change the parameters, or write such a layer there"
+        f"to_config: {dialect} has no layer that computes {function.__name__} with {dict(params)!r:.300}{why}; "
+        f"it has {has}. Change the parameters, or write such a layer there"
     )
 
 
@@ -133,20 +133,19 @@ def _finished(
     return found | ({"weights": dict(weights)} if weights else {})
 
 
-# -- with weights ------------------------------------------------------------------------------------------------------
+# -- with weights -------------------------------------------------------------------------------------------------
 
 
 def _values(module: Trainable, variables: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """Each trained parameter as the function takes it."""
-    from flax import linen
-
     values = {}
     for weight in module.weights:
         stored = getattr(module, weight.name, None)
         if stored is not None:
             stored = stored[...]
         elif weight.name in variables.get("params", {}):
-            stored = linen.meta.unbox(variables["params"][weight.name])
+            stored = variables["params"][weight.name]
+            stored = stored.unbox() if hasattr(stored, "unbox") else stored  # with metadata, such as a sharding
         else:
             stored = _first(module, weight)
         values[weight.name] = np.asarray(weight.effective(stored))
@@ -160,7 +159,8 @@ def _first(module: Trainable, weight: Any) -> Any:
         return module.initialiser(weight)(None, init.array.shape, np.float32)
     if callable(init):
         raise ValueError(
-            f"to_config: the weights of a Linen module are not in the module; pass variables=, got none and {init!r:.200}"
+            f"to_config: the weights of a Linen module are not in the module; pass variables=, "
+            f"got none and {init!r:.200}"
         )
     return module.initialiser(weight)(None, (), np.float32)
 
@@ -202,7 +202,7 @@ def _aligned(
     shared: Sequence[int] | None,
     input_shape: Sequence[int | None] | None,
 ) -> np.ndarray[Any, Any]:
-    """Slopes with an axis for each of the input's; one slope, or a vector along axis 1, where its rank is unknown."""
+    """Slopes with an axis for each of the input's; of an unknown rank, one slope or a vector along axis 1."""
     rank = None if input_shape is None else len(input_shape)
     if slope.size == 1 and shared is None:
         return slope.reshape((1,) * (rank or 1))
