@@ -16,8 +16,8 @@ def to_linen(module: nnx.Module) -> dict[str, Any]:
 
     A layer's variables have the same names in both, for every layer of jaxact and of Flax. Layers must be
     attributes of the names that they have in Linen; an element ``layers[0]`` of a list is Linen's ``layers_0``.
-    (A module that is made inside a compact method is named there, unless it is given ``parent=None``.) Random state
-    is left out.
+    (A module that is made inside a compact method is named there, unless it is given ``parent=None``.) Random
+    state is left out.
 
     Args:
       module: The module.
