@@ -36,6 +36,7 @@ from jaxact.activations import (
     log_softmax,
     maxout,
     mish,
+    pade,
     pelu,
     prelu,
     quick_gelu,
@@ -68,6 +69,7 @@ from jaxact.activations import (
     telu,
     threshold,
     thresholded_relu,
+    xielu,
 )
 from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
 from jaxact.registry import deserialize, get, names, serialize
@@ -118,6 +120,7 @@ __all__ = [
     "maxout",
     "mish",
     "names",
+    "pade",
     "pelu",
     "prelu",
     "quick_gelu",
@@ -158,4 +161,5 @@ __all__ = [
     "threshold",
     "thresholded_relu",
     "use",
+    "xielu",
 ]

@@ -17,7 +17,8 @@ from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
 from jaxact.activations.limited import clip_offset, silu_capped, swish_limited
 from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
-from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta
+from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta, xielu
+from jaxact.activations.rational import pade
 from jaxact.activations.rectifiers import (
     fat_relu,
     hard_shrink,
@@ -66,6 +67,7 @@ __all__ = [
     "log_softmax",
     "maxout",
     "mish",
+    "pade",
     "pelu",
     "prelu",
     "quick_gelu",
@@ -98,4 +100,5 @@ __all__ = [
     "telu",
     "threshold",
     "thresholded_relu",
+    "xielu",
 ]

@@ -54,9 +54,9 @@ def _blend(x: Array, sides: _Sides, p: Words, q: Words) -> Array:
     """x (p sigmoid(z) + q sigmoid(-z))."""
     el, e = sides.el, sides.e
     major, minor = sides.order(p, q)
-    head, share = major.value, minor.value * e
-    total = head + share
-    cancels = (jnp.abs(total) < 0.5 * jnp.abs(head)) & sides.near
+    head = major.value
+    total = head + minor.value * e
+    cancels = (head * minor.value < 0.0) & sides.near
     total = jnp.where(cancels, (minor * sides.exact() + major).value, total)
     near = x * (total / (1.0 + e))
     tail = ((el.between(x, 2.0**90) * sides.E) * minor.value) * 2.0**-el.shift
@@ -73,33 +73,36 @@ def _slope(sides: _Sides, v: Words, p: Words, q: Words, factor: Array | float = 
     inner = (major.value + minor.value + turned) + minor.value * e
     head = major.value / (d * d)
     whole = head + (e * inner) / (d * d)
-    size = jnp.abs(major.value) + jnp.abs(minor.value) + jnp.abs(turned)
-    cancels = ((jnp.abs(whole) < 0.5 * jnp.abs(head)) | (jnp.abs(inner) < 0.5 * size)) & sides.near
+    size = jnp.abs(head) + (e * (jnp.abs(major.value) + jnp.abs(minor.value) + jnp.abs(turned))) / (d * d)
+    cancels = (jnp.abs(whole) < 0.75 * size) & sides.near
     exact = sides.exact()
     words = major + exact * ((major + minor + difference * v) + minor * exact)
     finite = el.between(jnp.asarray(factor, el.dtype), 2.0**90)
     tail = ((finite * (sides.E * inner)) / (d * d)) * 2.0**-el.shift
-    plain = jnp.where(head == 0.0, tail, factor * head + tail)
+    deep = jnp.where(head == 0.0, tail, factor * head + tail)
+    plain = jnp.where(sides.distance.hi > _DEEP, deep, factor * whole)
     return jnp.where(cancels, factor * (words.value / (d * d)), plain)
 
 
 def _curvature(sides: _Sides, v: Words, scale: Words) -> Array:
     """scale (2 + v (1 - 2 sigmoid(z))) sigmoid'(z), with scale = (p - q) z'(x)."""
-    el, e = sides.el, sides.e
-    v, d = v.limited(2.0**20), 1.0 + e
+    el = sides.el
+    v = v.limited(2.0**20)
     turned = Words(v.el, v.hi * sides.sign, v.lo * sides.sign)
-    inner = 2.0 * d - turned.value * (1.0 - e)
-    cancels = (jnp.abs(inner) < 1.0) & sides.near
+    far = (sides.E * (scale.value * (2.0 - turned.value))) * 2.0**-el.shift
     exact = sides.exact()
-    words = 2.0 * (exact + 1.0) - turned * (1.0 - exact)
-    inner = jnp.where(cancels, words.value, inner)
-    return ((sides.E * (scale.value * inner)) / (d * d * d)) * 2.0**-el.shift
+    d = 1.0 + exact
+    near = (exact * (2.0 * d - turned * (1.0 - exact)) * scale) / (d * d * d)
+    return jnp.where(sides.near, near.value, far)
 
 
-def _density(sides: _Sides, left: Any, right: Any) -> Array:
+def _density(sides: _Sides, left: Array, right: Any) -> Array:
     """left sigmoid'(z) right."""
     d = 1.0 + sides.e
-    return (((left * sides.E) / (d * d)) * right) * 2.0**-sides.el.shift
+    deep = (((left * sides.E) / (d * d)) * right) * 2.0**-sides.el.shift
+    slope = sides.e / (d * d)
+    near = jnp.where(jnp.abs(left) < 1.0, (left * right) * slope, (left * slope) * right)  # in range whole
+    return jnp.where(sides.distance.hi > _DEEP, deep, near)
 
 
 def _limited(el: Elementary, x: Array, scale: Words, beside: Any = 0.0) -> Array:
@@ -129,7 +132,7 @@ def _acon(el: Elementary, x: Array, p1: Real, p2: Real, beta: Real) -> tuple[_Si
     range="(-inf, inf); bounded on a side whose slope is 0",
     limits="infinite with the sign of min(p1, p2) x and max(p1, p2) x for beta above 0, 0 at a slope of 0",
     settings=(
-        {"p1": 1.3, "p2": -0.4, "beta": 0.7},
+        {"p1": 1.2, "p2": -0.4, "beta": 0.7},
         {"p1": 0.2, "p2": 0.9, "beta": 2.5},
         {"p1": -0.6, "p2": 0.7, "beta": -1.5},
         {"p1": 1.5, "p2": -0.25, "beta": 0.0},
@@ -236,17 +239,19 @@ def _(el: Elementary, x: Array, alpha: Real, mean: Real, var: Positive, eps: Non
 
 @dice.derivative("mean")
 def _(el: Elementary, x: Array, alpha: Real, mean: Real, var: Positive, eps: Nonnegative) -> Array:
-    sides, _, v, _ = _dice(el, x, mean, var, eps)
-    return _density(sides, v.value, -(1.0 - Words.of(el, alpha)).value)
+    sides, _, _, s = _dice(el, x, mean, var, eps)
+    return _density(sides, _limited(el, x, s, abs(mean)) * s.value, -(1.0 - Words.of(el, alpha)).value)
 
 
 @dice.derivative("var")
 def _(el: Elementary, x: Array, alpha: Real, mean: Real, var: Positive, eps: Nonnegative) -> Array:
-    sides, z, v, s = _dice(el, x, mean, var, eps)
-    return _density(sides, v.value, ((-0.5 * z.value) * s.value) * (1.0 - Words.of(el, alpha)).value)
+    sides, z, _, s = _dice(el, x, mean, var, eps)
+    v = _limited(el, x, s, abs(mean)) * s.value
+    return _density(sides, v, ((-0.5 * z.value) * s.value) * (1.0 - Words.of(el, alpha)).value)
 
 
 @dice.derivative("eps")
 def _(el: Elementary, x: Array, alpha: Real, mean: Real, var: Positive, eps: Nonnegative) -> Array:
-    sides, z, v, s = _dice(el, x, mean, var, eps)
-    return _density(sides, v.value, ((-0.5 * z.value) * s.value) * (1.0 - Words.of(el, alpha)).value)
+    sides, z, _, s = _dice(el, x, mean, var, eps)
+    v = _limited(el, x, s, abs(mean)) * s.value
+    return _density(sides, v, ((-0.5 * z.value) * s.value) * (1.0 - Words.of(el, alpha)).value)

@@ -111,6 +111,12 @@ def exp(u: Pair) -> Pair:
     return Pair(e.hi * scale, e.lo * scale)
 
 
+def expm1(u: Pair) -> Pair:
+    """exp(u) - 1 for u below 700, through 0."""
+    near = where(np.abs(u.hi) < 0.25, u, 0.0)
+    return where(np.abs(u.hi) < 0.25, near * _series(near, _inverse_factorials()[1:20]), exp(u) - 1)
+
+
 def sin_cos(u: Pair) -> tuple[Pair, Pair]:
     """sin(u) and cos(u), absolute error 1e-30 up to |u| = 1e6."""
     _, quarter = _constants()
