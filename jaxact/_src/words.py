@@ -90,6 +90,9 @@ class Words:
     def __rsub__(self, other: Any) -> "Words":
         return self._lift(other) - self
 
+    def __rtruediv__(self, other: Any) -> "Words":
+        return self._lift(other) / self
+
     def where(self, condition: Array, other: Any) -> "Words":
         """This one where the condition holds, else the other."""
         a, b = self._array(), self._lift(other)._array()

@@ -19,6 +19,7 @@ from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrin
 from jaxact.activations.limited import clip_offset, silu_capped, swish_limited
 from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
 from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta, xielu
+from jaxact.activations.rational import pade
 from jaxact.activations.rectifiers import (
     fat_relu,
     hard_shrink,
@@ -68,6 +69,7 @@ __all__ = [
     "log_softmax",
     "maxout",
     "mish",
+    "pade",
     "pelu",
     "prelu",
     "prelu_channelwise",

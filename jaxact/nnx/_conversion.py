@@ -16,7 +16,8 @@ def to_linen(module: nnx.Module) -> dict[str, Any]:
 
     A layer's variables have the same names in both, for every layer of jaxact and of Flax. Layers must be
     attributes of the names that they have in Linen; an element ``layers[0]`` of a list is Linen's ``layers_0``.
-    Random state is left out.
+    (A module that is made inside a compact method is named there, unless it is given ``parent=None``.) Random
+    state is left out.
 
     Args:
       module: The module.
@@ -96,7 +97,7 @@ def _names(path: Path) -> list[str]:
 
 def _boxed(variable: nnx.Variable[Any]) -> Any:
     value, metadata = variable[...], variable.get_metadata()
-    own = {n: v for n, v in metadata.items() if n not in _PLAIN and v is not None}
+    own = {n: v for n, v in metadata.items() if n not in _PLAIN}
     box = own.pop(_BOX, linen.Partitioned if own.keys() == {"out_sharding"} else None)
     if box is not None:
         return box.from_nnx_metadata({"value": value, **own})
@@ -105,10 +106,10 @@ def _boxed(variable: nnx.Variable[Any]) -> Any:
 
 def _unboxed(leaf: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(leaf, nnx.bridge.NNXMeta):
-        return leaf.value, leaf.metadata
+        return leaf.value, {n: v for n, v in leaf.metadata.items() if n not in _PLAIN}
     if not isinstance(leaf, linen.meta.AxisMetadata):
         return leaf, {}
     box: Any = leaf
     copy = box.replace_boxed(box.value)  # the method below takes a box apart in some versions of Flax
     metadata = copy.to_nnx_metadata()
-    return metadata.pop("value"), {n: v for n, v in metadata.items() if v is not None} | {_BOX: type(leaf)}
+    return metadata.pop("value"), metadata | {_BOX: type(leaf)}

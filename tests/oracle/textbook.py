@@ -234,6 +234,15 @@ def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
     return alpha_n * (expm1(x if x <= eps else lift(eps)) - x) + beta * x
 
 
+def pade(
+    x, a0=0.029792778657264946, a1=0.6183735264987601, a2=2.323309062531321, a3=3.051936237265109,
+    a4=1.4854203263828845, a5=0.2510244961111299, b1=-1.1419548357285474, b2=4.393159974992486,
+    b3=0.8714712309957245, b4=0.34719662339598834,
+):  # fmt: skip
+    p = a0 + x * (a1 + x * (a2 + x * (a3 + x * (a4 + x * a5))))
+    return p / (1 + (abs(b1) + abs(b3) * x * x) * abs(x) + (abs(b2) + abs(b4) * x * x) * x * x)
+
+
 def dice(x, alpha=0, mean=0, var=1, eps=1e-8):
     p = sigmoid((x - mean) / sqrt(var + eps))
     return x * (p + alpha * (1 - p))
@@ -244,7 +253,7 @@ FUNCTIONS = {f.__name__: f for f in (
     log_sigmoid, soft_sign, hard_sigmoid, hard_sigmoid_keras2, hard_silu, hard_tanh, hard_mish, squareplus,
     sparse_plus, sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
-    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset, acon_c, dice, xielu,
+    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset, acon_c, dice, xielu, pade,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 

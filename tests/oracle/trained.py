@@ -129,4 +129,91 @@ XIELU = Formula(
     lambda alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6: (0.0, float(eps)),
 )
 
-TRAINED = {"acon_c": ACON_C, "dice": DICE, "xielu": XIELU}
+# ---- a polynomial of degree 5 over one of degree 4
+
+_PADE = {
+    "a0": 0.029792778657264946,
+    "a1": 0.6183735264987601,
+    "a2": 2.323309062531321,
+    "a3": 3.051936237265109,
+    "a4": 1.4854203263828845,
+    "a5": 0.2510244961111299,
+    "b1": -1.1419548357285474,
+    "b2": 4.393159974992486,
+    "b3": 0.8714712309957245,
+    "b4": 0.34719662339598834,
+}
+
+
+def _polynomial(coefficients, x: Pair) -> tuple[Pair, Pair, Pair]:
+    """Value and derivatives."""
+    value, first, second = pair(0.0), pair(0.0), pair(0.0)
+    for c in coefficients[::-1]:
+        second = second * x + 2 * first
+        first = first * x + value
+        value = value * x + c
+    return value, first, second
+
+
+def _pade(function):
+    """A function of x, |x|, the derivatives of the ratio in |x|, and 1 over the denominator as a pair of factors.
+
+    Beyond 1 they come from the polynomials in t = 1/|x|, whose ratio is R: y = |x| R, and so on.
+    """
+
+    def formula(x, **given):
+        parameters = _PADE | given
+        sign, size = np.where(x < 0, -1.0, 1.0), np.abs(x)
+        outside = size > 1
+        t = where(outside, 1 / pair(np.maximum(size, 1)), size)
+        upper = [pair(parameters[f"a{k}"]) * sign**k for k in range(6)]
+        lower = [pair(1.0), *(pair(abs(parameters[f"b{k}"])) for k in range(1, 5))]
+        p, p1, p2 = _polynomial([where(outside, b, a) for a, b in zip(upper, upper[::-1], strict=True)], t)
+        q, q1, q2 = _polynomial([where(outside, b, a) for a, b in zip(lower, lower[::-1], strict=True)], t)
+        r = p / q
+        r1 = (p1 - r * q1) / q
+        r2 = (p2 - 2 * r1 * q1 - r * q2) / q
+        y = where(outside, r * size, r), where(outside, r - t * r1, r1), where(outside, _power(t, 3) * r2, r2)
+
+        def basis(k):
+            """|x|**k over the denominator."""
+            return where(outside, pair(size) if k == 5 else _power(t, max(4 - k, 0)), _power(t, k)) / q
+
+        return function(x, sign, y, basis, parameters).value + np.zeros_like(x)
+
+    return formula
+
+
+def _power(u: Pair, k: int) -> Pair:
+    result = pair(1.0)
+    for _ in range(k):
+        result = result * u
+    return result
+
+
+def _pade_first(x, sign, y, basis, parameters):
+    return where(x == 0, parameters["a1"], y[1] * sign)
+
+
+def _pade_second(x, sign, y, basis, parameters):
+    at_zero = 2 * (pair(parameters["a2"]) - pair(parameters["a0"]) * abs(parameters["b2"]))
+    return where(x == 0, at_zero, y[2])
+
+
+def _in_numerator(k):
+    return _pade(lambda x, sign, y, basis, parameters: basis(k) * sign**k)
+
+
+def _in_denominator(k):
+    return _pade(lambda x, sign, y, basis, parameters: -y[0] * basis(k) * np.sign(parameters[f"b{k}"]))
+
+
+PADE = Formula(
+    _pade(lambda x, sign, y, *_: y[0]),
+    _pade(_pade_first),
+    _pade(_pade_second),
+    {f"a{k}": _in_numerator(k) for k in range(6)} | {f"b{k}": _in_denominator(k) for k in range(1, 5)},
+    lambda **_: (0.0,),
+)
+
+TRAINED = {"acon_c": ACON_C, "dice": DICE, "xielu": XIELU, "pade": PADE}
