@@ -86,7 +86,9 @@ def _times(place: _Place, value: Array, power: int, reversed_power: int) -> Arra
     direct, reverse = value, value * place.size if reversed_power < 0 else value
     for _ in range(power):
         direct = direct * t
-    for _ in range(reversed_power):
+    if reversed_power > 0:
+        reverse = reverse / place.el.lower(place.size, 1.0)  # t itself may be subnormal
+    for _ in range(1, reversed_power):
         reverse = reverse * t
     return jnp.where(place.reverse, reverse, direct)
 
