@@ -33,6 +33,7 @@ from jaxact.activations.rectifiers import (
     thresholded_relu,
 )
 from jaxact.activations.rowwise import entmax, entmax15, log_softmax, softmax, softmin, sparsemax
+from jaxact.activations.trained import meta_acon, poly_norm, rational, rrelu
 
 hard_swish = hard_silu
 swish = silu
@@ -68,15 +69,19 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "maxout",
+    "meta_acon",
     "mish",
     "pade",
     "pelu",
+    "poly_norm",
     "prelu",
     "prelu_channelwise",
     "quick_gelu",
+    "rational",
     "relu",
     "relu6",
     "relu_squared",
+    "rrelu",
     "selu",
     "serf",
     "sigmoid",
