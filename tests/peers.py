@@ -129,11 +129,11 @@ def own(activation: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def kinks(activation: Any) -> tuple[float, ...]:
-    """The finite kinks of an elementwise activation."""
+    """The finite kinks of an elementwise activation, as far as float32 holds them."""
     found, params = own(activation)
     if not isinstance(found, Elementwise):
         return ()
-    return tuple(k for k in ORACLE[found.__name__].kinks(**params) if np.isfinite(k))
+    return tuple(k for k in ORACLE[found.__name__].kinks(**params) if np.isfinite(k) and float(np.float32(k)) == k)
 
 
 # -- closeness -------------------------------------------------------------------------------------------------

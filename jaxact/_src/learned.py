@@ -69,7 +69,7 @@ def read_keras(owner: str, config: Config, weights: Weights) -> Learned:
     shared = tuple(shared) if isinstance(shared, Sequence) else (shared,)
     settings: dict[str, Any] = {"shared_axes": shared, "num_parameters": None}
     if "alpha" in weights:
-        alpha = np.asarray(weights["alpha"])
+        alpha = weights["alpha"]
         return Learned({"negative_slope": alpha}, settings | {"num_parameters": alpha.shape})
     return Learned({"negative_slope": _initial(owner, config.get("alpha_initializer", "Zeros"))}, settings)
 
@@ -106,7 +106,7 @@ def write_keras(
 
 def read_torch(owner: str, config: Config, weights: Weights) -> Learned:
     number = int(config.get("num_parameters", 1))
-    slope: Any = np.asarray(weights["weight"]) if "weight" in weights else float(config.get("init", 0.25))
+    slope: Any = weights["weight"] if "weight" in weights else float(config.get("init", 0.25))
     if np.size(slope) != number and "weight" in weights:
         raise ValueError(f"{owner}: num_parameters is {number}, but the weight has shape {np.shape(slope)}")
     settings = {"num_parameters": number} | ({"axis": 1} if number > 1 else {})

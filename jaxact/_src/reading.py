@@ -90,7 +90,7 @@ def attributes(module: Any, dialect: str) -> tuple[dict[str, Any], dict[str, Any
     else:
         entry = entry_of(dialect, type(module).__name__, vars(module))
         given = {k: getattr(module, k) for k in entry.parameters if hasattr(module, k)}
-    weights = {n: array(getattr(module, n)) for n in entry.learned if getattr(module, n, None) is not None}
+    weights = {n: getattr(module, n) for n in entry.learned if getattr(module, n, None) is not None}
     return given, weights
 
 
@@ -103,6 +103,8 @@ def number(value: Any) -> Any:
 
 def array(value: Any) -> np.ndarray[Any, Any]:
     """A weight of any framework as an array of float32, or float64."""
+    if hasattr(value, "shape") and hasattr(value, "value"):  # a variable of Keras, of whichever backend
+        return array(value.value)
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.numpy() if "float64" in str(value.dtype) else value.float().numpy()
@@ -124,6 +126,7 @@ def make(
     if name == "Activation" and dialect in KERAS:
         return _nested(owner, dialect, given, to)
     params = dialects.arguments(owner, entry, given)
+    weights = {n: array(v) for n, v in weights.items()}
     if unknown := set(weights) - set(entry.learned):
         raise ValueError(f"{owner} has the weights {list(entry.learned) or 'none'}, got {sorted(unknown)}")
     if not entry.learned:
