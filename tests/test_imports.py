@@ -42,6 +42,7 @@ ROOMS = {
         "jaxact._src.definition",
         "jaxact._src.elementary",
         "jaxact._src.function",
+        "jaxact._src.mapped",
         "jaxact._src.roots",
         "jaxact._src.rowwise",
         "jaxact._src.words",

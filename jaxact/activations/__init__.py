@@ -32,6 +32,7 @@ from jaxact.activations.rectifiers import (
     thresholded_relu,
 )
 from jaxact.activations.rowwise import entmax, entmax15, log_softmax, softmax, softmin, sparsemax
+from jaxact.activations.trained import meta_acon, poly_norm, rational, rrelu
 
 hard_swish = hard_silu
 swish = silu
@@ -66,14 +67,18 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "maxout",
+    "meta_acon",
     "mish",
     "pade",
     "pelu",
+    "poly_norm",
     "prelu",
     "quick_gelu",
+    "rational",
     "relu",
     "relu6",
     "relu_squared",
+    "rrelu",
     "selu",
     "serf",
     "sigmoid",

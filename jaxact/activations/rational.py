@@ -15,8 +15,8 @@ from jaxact._src.function import elementwise
 from jaxact._src.words import Words
 
 Array = jax.Array
-_NUMERATOR = tuple(f"a{k}" for k in range(6))
-_DENOMINATOR = tuple(f"b{k}" for k in range(1, 5))
+NUMERATOR = tuple(f"a{k}" for k in range(6))
+DENOMINATOR = tuple(f"b{k}" for k in range(1, 5))
 _LIMIT = 2.0**24  # its fifth power is finite; x is limited to it where b4 is 0
 _TINY = 2.0**-60
 
@@ -60,7 +60,7 @@ def _taylor(coefficients: list[Words], t: Words) -> tuple[Words, Words, Words]:
 def _ratio(place: _Place, parameters: dict[str, Any]) -> tuple[Words, Words, Words]:
     """R and its first two derivatives in t."""
     signs = (1.0, place.sign) * 3
-    numerator = [Words.of(place.el, parameters[n]) * s for n, s in zip(_NUMERATOR, signs)]
+    numerator = [Words.of(place.el, parameters[n]) * s for n, s in zip(NUMERATOR, signs)]
     denominator = [Words.of(place.el, v) for v in _sizes(parameters)]
     n, n1, n2 = _taylor(_ordered(place, numerator), place.t)
     d, d1, d2 = _taylor(_ordered(place, denominator), place.t)
@@ -70,7 +70,7 @@ def _ratio(place: _Place, parameters: dict[str, Any]) -> tuple[Words, Words, Wor
 
 
 def _sizes(parameters: dict[str, Any]) -> list[Any]:
-    return [1.0, *(abs(parameters[n]) for n in _DENOMINATOR)]
+    return [1.0, *(abs(parameters[n]) for n in DENOMINATOR)]
 
 
 def _inverse(place: _Place, parameters: dict[str, Any]) -> Array:
@@ -86,7 +86,9 @@ def _times(place: _Place, value: Array, power: int, reversed_power: int) -> Arra
     direct, reverse = value, value * place.size if reversed_power < 0 else value
     for _ in range(power):
         direct = direct * t
-    for _ in range(reversed_power):
+    if reversed_power > 0:
+        reverse = reverse / place.el.lower(place.size, 1.0)  # t itself may be subnormal
+    for _ in range(1, reversed_power):
         reverse = reverse * t
     return jnp.where(place.reverse, reverse, direct)
 
@@ -140,9 +142,7 @@ def pade(
 
     `rational` is the same with arrays of coefficients. Where b4 is 0, x is limited to plus and minus 2**24.
     """
-    return _value(
-        el, x, dict(a0=a0, a1=a1, a2=a2, a3=a3, a4=a4, a5=a5, b1=b1, b2=b2, b3=b3, b4=b4)
-    )
+    return _value(el, x, dict(a0=a0, a1=a1, a2=a2, a3=a3, a4=a4, a5=a5, b1=b1, b2=b2, b3=b3, b4=b4))
 
 
 @pade.derivative
@@ -179,7 +179,7 @@ def _in_denominator(power: int) -> Any:
     return body
 
 
-for _power, _name in enumerate(_NUMERATOR):
+for _power, _name in enumerate(NUMERATOR):
     pade.derivative(_name)(_in_numerator(_power))
-for _power, _name in enumerate(_DENOMINATOR, start=1):
+for _power, _name in enumerate(DENOMINATOR, start=1):
     pade.derivative(_name)(_in_denominator(_power))

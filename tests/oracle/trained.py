@@ -118,9 +118,7 @@ def _zero(*_):
 
 XIELU = Formula(
     _xielu(lambda x, p, n, b: x * (p * x + b), lambda x, e, on, p, n, b: n * e + (b - n) * x),
-    _xielu(
-        lambda x, p, n, b: 2 * p * x + b, lambda x, e, on, p, n, b: where(on, b - n, (b - n) + n * (e + 1))
-    ),
+    _xielu(lambda x, p, n, b: 2 * p * x + b, lambda x, e, on, p, n, b: where(on, b - n, (b - n) + n * (e + 1))),
     _xielu(lambda x, p, n, b: 2 * p, lambda x, e, on, p, n, b: where(on, 0.0, n * (e + 1))),
     {
         "alpha_p": _xielu(lambda x, *_: x * x, _zero),
