@@ -27,6 +27,15 @@ LAYERS = {
     "DyT": ("dyt", ["alpha", "weight", "bias"]),
     "AconC": ("acon_c", ["p1", "p2", "beta"]),
     "Dice": ("dice", ["alpha"]),
+    "XIELU": ("xielu", ["alpha_p", "alpha_n"]),
+}
+STORED = {  # otherwise than the function takes them
+    ("XIELU", "alpha_p"): lambda v: np.log(np.expm1(v)),
+    ("XIELU", "alpha_n"): lambda v: np.log(np.expm1(v - 0.5)),
+}
+EFFECTIVE = {
+    ("XIELU", "alpha_p"): jaxact.softplus,
+    ("XIELU", "alpha_n"): lambda v: jaxact.softplus(v) + 0.5,
 }
 SCALARS = {("DyT", "alpha")}  # one for all channels, as in the paper
 REQUIRED = {("prelu", "negative_slope"): 0.01}  # Flax's default, where the function has none
@@ -50,9 +59,7 @@ SHAPES = [
 
 both = pytest.mark.parametrize("framework", FRAMEWORKS)
 every = pytest.mark.parametrize("name", LAYERS)
-every_other = pytest.mark.parametrize(
-    "name", [n for n in LAYERS if n != "Dice"]
-)  # which has statistics, see below
+every_other = pytest.mark.parametrize("name", [n for n in LAYERS if n != "Dice"])  # whose statistics see below
 
 
 def parameters_of(framework, layer, x=X):
@@ -79,7 +86,8 @@ def test_parameters_start_where_the_function_does(name):
         for weight, value in found.items():
             start = REQUIRED.get((function, weight), theirs[weight].default)
             assert value.shape == (() if (name, weight) in SCALARS else (4,))
-            np.testing.assert_array_equal(value, np.full(value.shape, start, np.float32))
+            start = STORED.get((name, weight), lambda v: v)(start)
+            np.testing.assert_allclose(value, np.full(value.shape, start), rtol=1e-6)
 
 
 @every_other
@@ -90,7 +98,10 @@ def test_layers_are_their_functions_on_any_axis(name, options, x, shape, fitted)
     values = {w: jnp.zeros(s) for w, s in shapes.items()}
 
     def expected(x, values):
-        laid = {w: values[w].reshape(() if (name, w) in SCALARS else fitted) for w in weights}
+        laid = {}
+        for w in weights:
+            value = EFFECTIVE.get((name, w), lambda v: v)(values[w])
+            laid[w] = value.reshape(() if (name, w) in SCALARS else fitted)
         return getattr(jaxact, function)(x, **laid)
 
     layers = [call(framework, name, **options) for framework in FRAMEWORKS]
@@ -146,7 +157,10 @@ def test_outputs_and_gradients_of_all_in_one_program(framework):
 @every
 def test_initialisers_and_metadata(framework, name):
     _, weights = LAYERS[name]
-    first = nn.initializers.uniform(1.0)
+
+    def first(key, shape, dtype):
+        return 0.6 + nn.initializers.uniform(1.0)(key, shape, dtype)
+
     if framework == "linen":
         box = nn.with_partitioning(first, ("model",))
         inits = {f"{w}_init": first if (name, w) in SCALARS else box for w in weights}
@@ -284,6 +298,51 @@ def test_dice_in_half_precision_keeps_statistics_in_float32():
     x = jnp.asarray(X * 100, jnp.float16)
     assert layer(x).dtype == jnp.float16
     np.testing.assert_allclose(layer.var[...], np.var(np.asarray(x, np.float32), (0, 1)), rtol=1e-6)
+
+
+# -- xielu: stored through the inverse of softplus ---------------------------------------------------------------
+
+
+@both
+def test_xielu_stores_what_hugging_face_does(framework):
+    options = {"alpha_p_init": 0.3, "alpha_n_init": 1.7, "beta": 0.25, "eps": -1e-3}
+    layer = make(framework, "XIELU", num_parameters=3, axis=1, **options)
+    found = parameters_of(framework, layer)
+    np.testing.assert_allclose(found["alpha_p"], np.full(3, np.log(np.expm1(0.3))), rtol=1e-6)
+    np.testing.assert_allclose(found["alpha_n"], np.full(3, np.log(np.expm1(1.7 - 0.25))), rtol=1e-6)
+    given = {"alpha_p": jnp.array([-1.0, 0.5, 2.0]), "alpha_n": jnp.array([0.3, -2.0, 1.0])}
+    y = call(framework, "XIELU", num_parameters=3, axis=1, **options)(X, given)
+    effective = {n: np.log1p(np.exp(np.asarray(v, np.float64)))[:, None] for n, v in given.items()}
+    effective["alpha_n"] += 0.25
+    left = (np.expm1(np.minimum(X, -1e-3)) - X) * effective["alpha_n"] + 0.25 * X
+    np.testing.assert_allclose(y, np.where(X > 0, effective["alpha_p"] * X * X + 0.25 * X, left), rtol=1e-5)
+
+
+@pytest.mark.parametrize("param_dtype", [jnp.float32, jnp.bfloat16])
+def test_xielu_survives_its_box_and_extreme_values(param_dtype):
+    box = nn.with_partitioning(nn.initializers.constant(0.8), ("model",))
+    layer = make("linen", "XIELU", num_parameters=None, alpha_n_init=box, param_dtype=param_dtype)
+    value = layer.init(KEY, X)["params"]["alpha_n"]
+    assert value.names == ("model",)
+    np.testing.assert_allclose(np.float32(value.value), np.log(np.expm1(0.3)), rtol=1e-2)
+    mesh = jax.make_mesh((4,), ("model",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:4])
+    init = nnx.with_partitioning(nn.initializers.constant(100.0), ("model",))
+    with jax.set_mesh(mesh):
+        other = make(
+            "nnx", "XIELU", num_parameters=4, alpha_p_init=init, rngs=nnx.Rngs(0), param_dtype=param_dtype
+        )
+    assert other.alpha_p.get_metadata("out_sharding") == ("model",)
+    np.testing.assert_array_equal(np.float32(other.alpha_p[...]), np.full(4, 100, np.float32))
+
+
+@both
+def test_what_xielu_refuses(framework):
+    for options, message in (
+        ({"alpha_p_init": 0.0}, "alpha_p_init must be above 0"),
+        ({"beta": 0.8}, "above 0.8"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(framework, "XIELU", **options)
 
 
 @both

@@ -19,14 +19,10 @@ from jaxact._src.elementary import profile
 from jaxact._src.layers import annotated
 from jaxact._src.select import Implementation, check_implementation
 from jaxact._src.sharing import Axes, Number, Shape, Sharing
-from jaxact.activations import acon_c, dice, dyt, pelu, prelu, srelu, star_relu, swish_beta
+from jaxact.activations import acon_c, dice, dyt, pelu, prelu, softplus, srelu, star_relu, swish_beta, xielu
 
 Array = jax.Array
 Initial = float | Callable[..., Any]  # a number, or an initialiser (key, shape, dtype)
-
-
-def same(value: Array) -> Array:
-    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +33,11 @@ class Weight:
       name: Its name, in the function and among the module's parameters.
       own: Axes of its own, in front of those of the channels.
       scalar: Whether all elements share it, whatever the module's settings are.
-      stored: From the value that the function takes to the one that is trained.
-      effective: The inverse of it.
     """
 
     name: str
     own: Shape = ()
     scalar: bool = False
-    stored: Callable[[Array], Array] = same
-    effective: Callable[[Array], Array] = same
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -90,16 +82,24 @@ class Trainable:
         return Sharing.of(type(self).__name__, self.num_parameters, self.axis, self.shared_axes)
 
     def initialiser(self, weight: Weight) -> Callable[..., Any]:
-        """The initialiser of a weight, for the value that is stored."""
+        """The initialiser of a weight, of its effective value."""
         init = getattr(self, f"{weight.name}_init")
         if callable(init):
-            return init if weight.stored is same else functools.partial(_stored, weight.stored, init)
+            return init
         if isinstance(init, bool) or not isinstance(init, numbers.Real):
             raise TypeError(
                 f"{type(self).__name__}: {weight.name}_init must be a number or an initialiser "
                 f"(key, shape, dtype), got {init!r}"
             )
-        return functools.partial(_stored, weight.stored, functools.partial(_constant, float(init)))
+        return functools.partial(_constant, float(init))
+
+    def stored(self, weight: Weight, effective: Array) -> Array:
+        """The value that is trained, of the one that the function takes; here the same."""
+        return effective
+
+    def effective(self, weight: Weight, stored: Array) -> Array:
+        """The inverse of `stored`."""
+        return stored
 
     def shape(self, weight: Weight, x: Shape | None) -> Shape:
         """The shape of a weight, for an input of this shape (None: not known yet)."""
@@ -112,7 +112,9 @@ class Trainable:
 
     def evaluate(self, x: Array, values: Mapping[Weight, Array]) -> Array:
         """The function of x and the stored values."""
-        arrays = {w.name: w.effective(v).reshape(self.fitted(w, v.shape, x.shape)) for w, v in values.items()}
+        arrays = {
+            w.name: self.effective(w, v).reshape(self.fitted(w, v.shape, x.shape)) for w, v in values.items()
+        }
         return self.function(x, **arrays, **{n: getattr(self, n) for n in self.arguments})
 
 
@@ -148,10 +150,6 @@ def document(cls: type[Trainable], more: Mapping[str, str]) -> None:
 
 def _constant(value: float, key: Any, shape: Shape, dtype: Any) -> Array:
     return jnp.full(shape, value, dtype)
-
-
-def _stored(stored: Callable[[Array], Array], init: Callable[..., Any], *args: Any) -> Any:
-    return jax.tree.map(stored, init(*args))  # an initialiser with metadata gives a box, which is a tree
 
 
 # -- the layers --------------------------------------------------------------------------------------------------
@@ -246,3 +244,30 @@ class Dice(Trainable):
     def blended(self, running: Array, batch: Array) -> Array:
         """A running statistic after a batch."""
         return self.momentum * running + (1.0 - self.momentum) * batch.astype(running.dtype)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class XIELU(Trainable):
+    """The parameters are stored as Hugging Face's: through the inverse of softplus, alpha_n less beta."""
+
+    function = xielu
+    alpha_p_init: Initial = 0.8
+    alpha_n_init: Initial = 0.8
+    beta: float = dataclasses.field(default=0.5, kw_only=True)
+    eps: float = dataclasses.field(default=-1e-6, kw_only=True)
+
+    def check(self) -> None:
+        super().check()
+        for weight, low in zip(self.weights, (0.0, self.beta)):
+            init = getattr(self, f"{weight.name}_init")
+            if not callable(init) and init <= low:
+                raise ValueError(f"{type(self).__name__}: {weight.name}_init must be above {low:g}, got {init}")
+
+    def stored(self, weight: Weight, effective: Array) -> Array:
+        wide = effective.astype(profile(None, effective.dtype).dtype)
+        wide = wide - self.beta if weight.name == "alpha_n" else wide
+        return (wide + jnp.log(-jnp.expm1(-wide))).astype(effective.dtype)
+
+    def effective(self, weight: Weight, stored: Array) -> Array:
+        wide = softplus(stored.astype(profile(None, stored.dtype).dtype))
+        return wide + self.beta if weight.name == "alpha_n" else wide

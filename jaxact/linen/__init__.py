@@ -43,7 +43,7 @@ from jaxact.linen._layers import (
     Threshold,
     ThresholdedReLU,
 )
-from jaxact.linen._trainable import PELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
+from jaxact.linen._trainable import PELU, XIELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
 
 __all__ = [
     "CELU",
@@ -52,6 +52,7 @@ __all__ = [
     "GLU",
     "PELU",
     "SELU",
+    "XIELU",
     "AconC",
     "Activation",
     "CReLU",

@@ -1,5 +1,7 @@
 """The layers with trained parameters."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -34,7 +36,12 @@ class _Trainable(trainable.Trainable, nn.Module):
         shape = self.shape(weight, x)
         if self.has_variable("params", weight.name):  # Flax's own error does not tell the axis
             self.fitted(weight, nn.meta.unbox(self.get_variable("params", weight.name)).shape, x)
-        return self.param(weight.name, self.initialiser(weight), shape, self.param_dtype)
+        return self.param(weight.name, self._stored(weight), shape, self.param_dtype)
+
+    def _stored(self, weight: trainable.Weight) -> Callable[..., Any]:
+        """The initialiser of a stored value, in its box if it has one."""
+        init = self.initialiser(weight)
+        return lambda *args: jax.tree.map(functools.partial(self.stored, weight), init(*args))
 
 
 class PReLU(trainable.PReLU, _Trainable):
@@ -103,3 +110,10 @@ class Dice(trainable.Dice, _Trainable):
             if not self.is_initializing():
                 mean.value, var.value = self.blended(mean.value, used[0]), self.blended(var.value, used[1])
         return self.evaluate(x, {**self._values(x.shape), self.MEAN: used[0], self.VAR: used[1]})
+
+
+class XIELU(trainable.XIELU, _Trainable):
+    """`jaxact.xielu` as a layer, whose parameters are stored as Hugging Face's are.
+
+    The function takes ``softplus(alpha_p)`` and ``beta + softplus(alpha_n)``, which the first values stand for.
+    """

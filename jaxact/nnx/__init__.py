@@ -1,4 +1,4 @@
-"""Flax NNX modules: every layer that Keras, torch or Flax has, those with trained parameters, and `Activation`."""
+"""Flax NNX modules: the layers of Keras, torch and Flax, those with trained parameters, and `Activation`."""
 
 from jaxact.nnx._activation import Activation, Conv, Linear
 from jaxact.nnx._conversion import from_linen, to_linen
@@ -44,7 +44,7 @@ from jaxact.nnx._layers import (
     Threshold,
     ThresholdedReLU,
 )
-from jaxact.nnx._trainable import PELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
+from jaxact.nnx._trainable import PELU, XIELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
 
 __all__ = [
     "CELU",
@@ -53,6 +53,7 @@ __all__ = [
     "GLU",
     "PELU",
     "SELU",
+    "XIELU",
     "AconC",
     "Activation",
     "CReLU",

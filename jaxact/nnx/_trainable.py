@@ -39,7 +39,9 @@ class _Trainable(trainable.Trainable, nnx.Module):
                 raise ValueError(f"{type(self).__name__}: an initialiser needs rngs, got {name} without")
             key = rngs.params() if random and rngs is not None else None
             value = self.initialiser(weight)(key, self.shape(weight, None), self.param_dtype)
-            setattr(self, weight.name, nnx.Param(value, **more))
+            param = nnx.Param(value, **more)
+            param[...] = self.stored(weight, param[...])
+            setattr(self, weight.name, param)
         for weight in self.weights:  # modules that differ in their first values only share one graph
             delattr(self, f"{weight.name}_init")
         self._add_statistics()
@@ -152,3 +154,14 @@ class Dice(trainable.Dice, _Trainable):
             for statistic, batch in zip((self.mean, self.var), used):
                 statistic[...] = self.blended(statistic[...], batch)
         return self.evaluate(x, {**self._values(), self.MEAN: used[0], self.VAR: used[1]})
+
+
+@nnx.dataclass(eq=False)
+class XIELU(trainable.XIELU, _Trainable):
+    """`jaxact.xielu` as a layer, whose parameters are stored as Hugging Face's are.
+
+    The function takes ``softplus(alpha_p)`` and ``beta + softplus(alpha_n)``, which the first values stand for.
+    """
+
+    alpha_p_metadata: Metadata = _metadata()
+    alpha_n_metadata: Metadata = _metadata()
