@@ -8,6 +8,7 @@ not know fails.
 import dataclasses
 import importlib
 import inspect
+import pathlib
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -184,3 +185,17 @@ def slopes_at_kinks(
         for k, t, m in zip(at, other, mine)
         if not np.isclose(t, m, rtol=1e-6)
     }
+
+
+MIGRATION = pathlib.Path(__file__).parent.parent / "docs" / "migration.md"
+
+
+def stated_kinks(framework: str) -> dict[str, dict[float, tuple[float, float]]]:
+    """What the page on migration says of a framework: call -> kink -> (theirs, ours)."""
+    found: dict[str, dict[float, tuple[float, float]]] = {}
+    for call, *numbers in re.findall(
+        rf"^\| {framework} \| `(.*?)` \|(.*?)\|(.*?)\|(.*?)\|$", MIGRATION.read_text(), re.M
+    ):
+        kink, theirs, mine = map(float, numbers)
+        found.setdefault(call, {})[kink] = (theirs, mine)
+    return found

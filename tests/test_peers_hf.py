@@ -48,13 +48,9 @@ def test_values_and_gradients(name):
     peers.check(jaxact.get(name, dialect="hf"), theirs(name))
 
 
-# Where transformers' derivative at a kink is another one: kink -> (theirs, ours). torch.clip counts its ends as inside.
-KINKS = {"gelu_10": {10.0: (1.0, 0.0)}}
-
-
 def test_kinks():
     found = {n: peers.slopes_at_kinks(jaxact.get(n, dialect="hf"), theirs(n)) for n in ACT2FN}
-    assert {name: kinks for name, kinks in found.items() if kinks} == KINKS
+    assert {name: kinks for name, kinks in found.items() if kinks} == peers.stated_kinks("hf")
 
 
 def test_the_clipped_one_takes_its_limits():

@@ -81,19 +81,8 @@ def test_sparsemax_of_keras_is_right_only_where_one_entry_is_left(setting):
     assert not np.isclose(other.sum(axis)[~single], 1.0).any()
 
 
-# Where Keras, that is jax.nn, has another derivative than jaxact, which follows PyTorch: kink -> (theirs, ours).
-KINKS = {
-    "hard_tanh": {-1.0: (1.0, 0.0), 1.0: (1.0, 0.0)},
-    "leaky_relu": {0.0: (1.0, 0.2)},
-    "leaky_relu-negative_slope=0.05": {0.0: (1.0, 0.05)},
-    "relu-negative_slope=0.25": {0.0: (1.0, 0.25)},
-    "relu-negative_slope=0.1-max_value=5.0-threshold=0.75": {0.75: (0.0, 0.1), 5.0: (0.5, 0.0)},
-    "sparse_sigmoid": {-1.0: (0.25, 0.0), 1.0: (0.25, 0.0)},
-}
-
-
 def test_kinks():
     found = {
         str(s): peers.slopes_at_kinks(jaxact.get(s.name, dialect="keras", **s.params), theirs(s)) for s in SETTINGS
     }
-    assert {name: kinks for name, kinks in found.items() if kinks} == KINKS
+    assert {name: kinks for name, kinks in found.items() if kinks} == peers.stated_kinks("keras")

@@ -81,16 +81,12 @@ def test_values_and_gradients(setting):
     peers.check(ours(setting.name, setting.params), theirs(FUNCTIONS[setting.name], setting.params))
 
 
-# Where torch's derivative at a kink is another than jaxact's, which follows it: kink -> (theirs, ours).
-KINKS = {}
-
-
 def test_kinks():
     found = {
         str(s): peers.slopes_at_kinks(ours(s.name, s.params), theirs(FUNCTIONS[s.name], s.params))
         for s in SETTINGS
     }
-    assert {name: kinks for name, kinks in found.items() if kinks} == KINKS
+    assert {name: kinks for name, kinks in found.items() if kinks} == peers.stated_kinks("torch")
 
 
 def test_gumbel_softmax_has_the_same_distribution():

@@ -145,6 +145,8 @@ def read_xielu(owner: str, config: Config, weights: Weights) -> Learned:
 
 def write_xielu(owner: str, values: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Config, Weights]:
     beta = float(settings["beta"])
+    if any(np.size(v) != 1 for v in values.values() if isinstance(v, np.ndarray)):
+        raise ValueError(f"{owner}: transformers has one alpha_p and one alpha_n, got {dict(values)!r:.200}")
     alpha_p, alpha_n = (np.asarray(values[n], np.float64).reshape(1) for n in ("alpha_p", "alpha_n"))
     if not (alpha_p > 0 and alpha_n > beta):
         raise ValueError(

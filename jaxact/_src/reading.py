@@ -231,5 +231,5 @@ def _trained(owner: str, entry: Name, found: Learned, shape: Sequence[int] | Non
     for weight in module.weights:
         if isinstance(values[weight.name], np.ndarray):
             variable = getattr(module, weight.name)
-            variable[...] = weight.stored(jnp.asarray(values[weight.name])).reshape(variable.shape)
+            variable[...] = module.stored(weight, jnp.asarray(values[weight.name])).reshape(variable.shape)
     return module

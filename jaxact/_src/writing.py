@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxact._src import catalogue, dialects, learned
@@ -146,9 +147,8 @@ def _values(module: Trainable, variables: Mapping[str, Any]) -> dict[str, np.nda
         elif weight.name in variables.get("params", {}):
             stored = variables["params"][weight.name]
             stored = stored.unbox() if hasattr(stored, "unbox") else stored  # with metadata, such as a sharding
-        else:
-            stored = _first(module, weight)
-        values[weight.name] = np.asarray(weight.effective(stored))
+        value = _first(module, weight) if stored is None else module.effective(weight, jnp.asarray(stored))
+        values[weight.name] = np.asarray(value)
     return values
 
 
@@ -206,11 +206,13 @@ def _aligned(
     rank = None if input_shape is None else len(input_shape)
     if slope.size == 1 and shared is None:
         return slope.reshape((1,) * (rank or 1))
-    if shared is not None or slope.ndim > 1:
+    if shared is not None:
         return slope[None]
+    if rank is not None and slope.ndim > 1:
+        return slope.reshape((1,) * (rank - slope.ndim) + slope.shape)
     if rank is not None:
         return slope.reshape(*(1,) * (axis % rank), -1, *(1,) * (rank - axis % rank - 1))
-    if axis == 1:
+    if axis == 1 and slope.ndim == 1:
         return slope
     raise ValueError(
         f"to_config: {owner} has slopes along axis {axis} of an input whose rank is not known; pass input_shape"
