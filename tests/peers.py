@@ -27,8 +27,9 @@ from jaxact.registry import Bound
 
 # Both signs, from where functions are straight lines to where they saturate or overflow; no kink among them.
 MAGNITUDES = np.concatenate([np.geomspace(1.7e-6, 97.0, 60), [1.1e3, 1.3e6, 1.7e9, 1.9e20]])
-X = np.concatenate([-MAGNITUDES, MAGNITUDES]).astype(np.float32).reshape(16, 8)
-ROWS = (3 * np.random.default_rng(7).standard_normal((16, 8))).astype(np.float32)
+X = np.concatenate([-MAGNITUDES, MAGNITUDES]).astype(np.float32)
+_RNG = np.random.default_rng(7)
+ROWS = np.concatenate([3 * _RNG.standard_normal((16, 8)), _RNG.permutation(X).reshape(16, 8)]).astype(np.float32)
 ULPS = (4.0, 8.0)  # value and first derivative: jaxact's contract in float32
 EPS = float(np.finfo(np.float32).eps)
 
@@ -140,49 +141,55 @@ def kinks(activation: Any) -> tuple[float, ...]:
 # -- closeness -------------------------------------------------------------------------------------------------
 
 
-def check(activation: Any, theirs: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]) -> None:
-    """Raise unless value and gradient agree with those of a peer in float64."""
+Peer = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]
+Kinks = dict[float, tuple[float, float]]  # kink -> (their derivative, ours)
+
+
+def check(activation: Any, theirs: Peer) -> Kinks:
+    """Raise unless value and gradient agree with those of a peer in float64, gradients apart from kinks.
+
+    Returns:
+      The kinks where the derivative is another one.
+    """
     found, params = own(activation)
     if isinstance(found, Elementwise):
-        _check_elementwise(found.__name__, params, ours(activation, X, True), theirs(X, True))
-        return
+        at = np.asarray(kinks(activation), np.float32)
+        x = np.concatenate([X, at])
+        mine, other = ours(activation, x, True), theirs(x, True)
+        for order, limit in enumerate(ULPS):
+            _check_order(found.__name__, params, order, limit, x[: None if order == 0 else X.size], mine, other)
+        return _differences(at, other[1][X.size :], mine[1][X.size :])
     for actual, expected in zip(ours(activation, ROWS, False), theirs(ROWS, False)):
         assert actual.shape == expected.shape
         np.testing.assert_allclose(actual, expected, rtol=16 * EPS, atol=8 * EPS)
+    return {}
 
 
-def _check_elementwise(name: str, params: dict[str, Any], actual: Any, expected: Any) -> None:
-    x = X.astype(np.float64)
-    for order, limit in enumerate(ULPS):
-        mine, other = actual[order], expected[order]
-        assert mine.shape == other.shape
-        if np.isnan(other).any():  # the peer has no answer, jaxact has
-            other = np.where(np.isnan(other), ORACLE[name].derivative(order)(x, **params), other)
-        off = errors(mine.ravel(), other.ravel(), np.float32).reshape(x.shape)
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(mine - other)
-        # where the peer's form has lost its digits even in float64: tails, and beside roots of derivatives
-        if expected[0].dtype == np.float64:
-            lost = apart <= 2.0**-42 * np.maximum(1.0, np.abs(x))
-        else:  # it has no float64 form
-            lost = apart <= 4 * EPS * np.maximum(1.0, np.abs(other))
-        beside = near_root(x, ORACLE[name].roots(order, **params)) & (apart <= 4 * EPS)
-        wrong = (off > limit) & ~lost & ~beside
-        assert not wrong.any(), (name, order, x[wrong], mine[wrong], other[wrong], off[wrong])
+def _check_order(
+    name: str, params: dict[str, Any], order: int, limit: float, points: np.ndarray, actual: Any, expected: Any
+) -> None:
+    assert actual[order].shape == expected[order].shape
+    x = points.astype(np.float64)
+    mine, other = actual[order][: x.size], expected[order][: x.size]
+    if np.isnan(other).any():  # the peer has no answer, jaxact has
+        other = np.where(np.isnan(other), ORACLE[name].derivative(order)(x, **params), other)
+    off = errors(mine, other, np.float32)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(mine - other)
+    # where the peer's form has lost its digits even in float64: tails, and beside roots of derivatives
+    if expected[0].dtype == np.float64:
+        lost = apart <= 2.0**-42 * np.maximum(1.0, np.abs(x))
+    else:  # it has no float64 form
+        lost = apart <= 4 * EPS * np.maximum(1.0, np.abs(other))
+    beside = near_root(x, ORACLE[name].roots(order, **params)) & (apart <= 4 * EPS)
+    wrong = (off > limit) & ~lost & ~beside
+    assert not wrong.any(), (name, order, x[wrong], mine[wrong], other[wrong], off[wrong])
 
 
-def slopes_at_kinks(
-    activation: Any, theirs: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]
-) -> dict[float, tuple[float, float]]:
-    """Where the derivative at a kink is another one: kink -> (theirs, ours)."""
-    at = np.asarray(kinks(activation), np.float32)
-    if not at.size:
-        return {}
-    _, mine = ours(activation, at, True)
-    _, other = theirs(at, True)
+def _differences(at: np.ndarray, theirs: np.ndarray, mine: np.ndarray) -> Kinks:
     return {
         float(k): (round(float(t), 6), round(float(m), 6))
-        for k, t, m in zip(at, other, mine)
+        for k, t, m in zip(at, theirs, mine)
         if not np.isclose(t, m, rtol=1e-6)
     }
 
@@ -190,9 +197,9 @@ def slopes_at_kinks(
 MIGRATION = pathlib.Path(__file__).parent.parent / "docs" / "migration.md"
 
 
-def stated_kinks(framework: str) -> dict[str, dict[float, tuple[float, float]]]:
+def stated_kinks(framework: str) -> dict[str, Kinks]:
     """What the page on migration says of a framework: call -> kink -> (theirs, ours)."""
-    found: dict[str, dict[float, tuple[float, float]]] = {}
+    found: dict[str, Kinks] = {}
     for call, *numbers in re.findall(
         rf"^\| {framework} \| `(.*?)` \|(.*?)\|(.*?)\|(.*?)\|$", MIGRATION.read_text(), re.M
     ):
