@@ -69,8 +69,8 @@ ALIASES = {
 # torch.nn, keras.layers and flax.linen: what they offer as a layer of an activation function
 TORCH = (
     "ELU Hardshrink Hardsigmoid Hardtanh Hardswish LeakyReLU LogSigmoid PReLU ReLU ReLU6 SELU CELU GELU Sigmoid "
-    "SiLU Mish Softplus Softshrink Softsign Tanh Tanhshrink Threshold GLU Softmin Softmax Softmax2d LogSoftmax "
-    "Identity"
+    "RReLU SiLU Mish Softplus Softshrink Softsign Tanh Tanhshrink Threshold GLU Softmin Softmax Softmax2d "
+    "LogSoftmax Identity"
 )
 KERAS = "Activation ELU Identity LeakyReLU PReLU ReLU Softmax"
 
@@ -160,6 +160,39 @@ def test_softmax2d_is_over_channels_of_images(framework):
         layer(X[0])
 
 
+@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (0, 3)], ids=str)
+def test_rrelu_is_its_function(shape):
+    x = jnp.zeros(shape)
+    layers = [call(framework, "RReLU", lower=0.1, upper=0.2) for framework in FRAMEWORKS]
+    fixed = [functools.partial(layer, deterministic=True) for layer in layers]
+    same_programs(functools.partial(jaxact.rrelu, lower=0.1, upper=0.2), *fixed, shapes=[shape])
+    stream = nnx.Rngs(dropout=0).dropout
+    drawn = make("nnx", "RReLU", lower=0.1, upper=0.2, rngs=nnx.Rngs(dropout=0))(x - 1)
+    np.testing.assert_array_equal(drawn, jaxact.rrelu(x - 1, stream.fork()(), lower=0.1, upper=0.2))
+
+
+def test_rrelu_draws_anew_at_each_call_unless_it_is_deterministic():
+    x = -jnp.ones((40, 50))
+    linen = jaxact.linen.RReLU(deterministic=False)
+    first, second, again = (linen.apply({}, x, rngs={"dropout": jax.random.key(i)}) for i in (0, 1, 0))
+    layer = jaxact.nnx.RReLU(rngs=nnx.Rngs(0))
+    run = nnx.jit(lambda m, x: m(x))
+    for a, b in ((first, second), (layer(x), layer(x)), (run(layer, x), run(layer, x))):
+        assert (a != b).mean() > 0.9
+        for y in (a, b):
+            assert -1 / 3 < y.min() < -0.33
+            assert -0.13 < y.max() <= -1 / 8
+    np.testing.assert_array_equal(first, again)
+    layer.eval()
+    np.testing.assert_array_equal(layer(x), jaxact.rrelu(x))
+    assert (jaxact.nnx.RReLU()(x, rngs=nnx.Rngs(3)) != layer(x)).any()
+    with pytest.raises(ValueError, match="RReLU: random slopes need rngs"):
+        jaxact.nnx.RReLU()(x)
+    for framework in FRAMEWORKS:
+        with pytest.raises(ValueError, match="lower must not exceed upper"):
+            make(framework, "RReLU", lower=0.5)
+
+
 def settings_of(name):
     return {**ELEMENTWISE, **ROWS, **CHANGED}[name][1]
 
@@ -244,14 +277,13 @@ def test_a_subclass_may_have_a_default_of_its_own(framework):
     np.testing.assert_array_equal(y, np.where(X > 0, X, 0.5 * X))
 
 
-@pytest.mark.parametrize("name", [*ELEMENTWISE, *ROWS, *CHANGED, "Softmax2d"])
-def test_docstrings_state_what_users_ask(name):
-    docs = {getattr(getattr(jaxact, f), name).__doc__ for f in FRAMEWORKS}
-    assert len(docs) == 1
-    (text,) = docs
+@pytest.mark.parametrize("name", [*ELEMENTWISE, *ROWS, *CHANGED, "Softmax2d", "RReLU"])
+@both
+def test_docstrings_state_what_users_ask(framework, name):
+    cls = getattr(getattr(jaxact, framework), name)
+    text = cls.__doc__
     assert text.startswith("`jaxact.")
     arguments = text.partition("Args:")[2].partition("Raises:")[0]
-    cls = getattr(jaxact.linen, name)
     for setting in cls.arguments:
         assert f"  {setting}: " in arguments
     assert "  x: " not in arguments

@@ -28,6 +28,8 @@ LAYERS = {
     "AconC": ("acon_c", ["p1", "p2", "beta"]),
     "Dice": ("dice", ["alpha"]),
     "XIELU": ("xielu", ["alpha_p", "alpha_n"]),
+    "Rational": ("rational", ["numerator", "denominator"]),
+    "PolyNorm": ("poly_norm", ["weight", "bias"]),
 }
 STORED = {  # otherwise than the function takes them
     ("XIELU", "alpha_p"): lambda v: np.log(np.expm1(v)),
@@ -37,8 +39,18 @@ EFFECTIVE = {
     ("XIELU", "alpha_p"): jaxact.softplus,
     ("XIELU", "alpha_n"): lambda v: jaxact.softplus(v) + 0.5,
 }
-SCALARS = {("DyT", "alpha")}  # one for all channels, as in the paper
-REQUIRED = {("prelu", "negative_slope"): 0.01}  # Flax's default, where the function has none
+SCALARS = {("DyT", "alpha"), ("PolyNorm", "weight")}  # one for all channels, as in the papers
+OWN = {("Rational", "numerator"): (6,), ("Rational", "denominator"): (4,), ("PolyNorm", "weight"): (3,)}
+REQUIRED = {  # where the function has no number
+    ("prelu", "negative_slope"): 0.01,  # Flax's
+    ("rational", "numerator"): [p.default for p in list(jaxact.pade.definition.parameters.values())[:6]],
+    ("rational", "denominator"): [p.default for p in list(jaxact.pade.definition.parameters.values())[6:]],
+}
+
+
+def shape_of(name, weight, shape):
+    return (() if (name, weight) in SCALARS else shape) + OWN.get((name, weight), ())
+
 
 # options, the shape of x, the shape of a parameter, and its shape against x
 SHAPES = [
@@ -85,23 +97,23 @@ def test_parameters_start_where_the_function_does(name):
         assert set(found) == set(weights)
         for weight, value in found.items():
             start = REQUIRED.get((function, weight), theirs[weight].default)
-            assert value.shape == (() if (name, weight) in SCALARS else (4,))
+            assert value.shape == shape_of(name, weight, (4,))
             start = STORED.get((name, weight), lambda v: v)(start)
-            np.testing.assert_allclose(value, np.full(value.shape, start), rtol=1e-6)
+            np.testing.assert_allclose(value, np.broadcast_to(start, value.shape), rtol=1e-6)
 
 
 @every_other
 @pytest.mark.parametrize(("options", "x", "shape", "fitted"), SHAPES, ids=[f"{s[0]}-{s[1]}" for s in SHAPES])
 def test_layers_are_their_functions_on_any_axis(name, options, x, shape, fitted):
     function, weights = LAYERS[name]
-    shapes = {w: () if (name, w) in SCALARS else shape for w in weights}
+    shapes = {w: shape_of(name, w, shape) for w in weights}
     values = {w: jnp.zeros(s) for w, s in shapes.items()}
 
     def expected(x, values):
         laid = {}
         for w in weights:
             value = EFFECTIVE.get((name, w), lambda v: v)(values[w])
-            laid[w] = value.reshape(() if (name, w) in SCALARS else fitted)
+            laid[w] = value.reshape(shape_of(name, w, fitted))
         return getattr(jaxact, function)(x, **laid)
 
     layers = [call(framework, name, **options) for framework in FRAMEWORKS]
@@ -120,37 +132,25 @@ def test_linen_takes_the_number_of_channels_from_its_input():
 
 
 @both
-def test_outputs_and_gradients_of_all_in_one_program(framework):
-    """Each parameter has a gradient of its own dtype, and the output that of the input, or the one asked for."""
-    dtypes = [
+@every_other
+@pytest.mark.parametrize(
+    ("given", "dtype", "param_dtype"),
+    [
         (jnp.float32, None, jnp.float32),
         (jnp.bfloat16, None, jnp.float32),
-        (jnp.float32, jnp.bfloat16, jnp.bfloat16),
-    ]
-    x, layers, given = jnp.asarray(X), [], []
-    for name in LAYERS:
-        for x_dtype, dtype, param_dtype in dtypes:
-            options = {"dtype": dtype, "param_dtype": param_dtype}
-            layer = make(framework, name, num_parameters=4, **options)
-            given.append({n: v + jnp.asarray(0.25, v.dtype) for n, v in parameters_of(framework, layer).items()})
-            assert {v.dtype for v in given[-1].values()} == {jnp.dtype(param_dtype)}
-            layers.append((name, call(framework, name, num_parameters=4, **options), x_dtype, dtype or x_dtype))
-
-    def run(given):
-        total = 0.0
-        for (name, layer, x_dtype, y_dtype), parameters in zip(layers, given):
-            if name == "Dice":
-                continue
-            y = layer(x.astype(x_dtype), parameters)
-            assert y.dtype == y_dtype
-            total = total + (y.astype(jnp.float32) * (1.5 + jnp.cos(x))).sum()
-        return total
-
-    gradients = jax.jit(jax.grad(run))(given)
-    for (name, *_), gradient, parameters in zip(layers, gradients, given):
-        for weight, g in gradient.items():
-            assert (g.dtype, g.shape) == (parameters[weight].dtype, parameters[weight].shape)
-            assert name == "Dice" or (np.asarray(g, np.float32) != 0).any(), (name, weight)
+        (jnp.float32, jnp.float16, jnp.bfloat16),
+    ],
+)
+def test_the_output_has_the_inputs_dtype_and_a_gradient_its_parameters(framework, name, given, dtype, param_dtype):
+    options = {"num_parameters": 4, "dtype": dtype, "param_dtype": param_dtype}
+    parameters = parameters_of(framework, make(framework, name, **options))
+    assert {v.dtype for v in parameters.values()} == {jnp.dtype(param_dtype)}
+    layer = call(framework, name, **options)
+    y = jax.eval_shape(layer, jnp.asarray(X, given), parameters)
+    assert (y.shape, y.dtype) == (X.shape, dtype or given)
+    gradient = jax.eval_shape(jax.grad(lambda p: layer(jnp.asarray(X, given), p).sum()), parameters)
+    for weight, value in parameters.items():
+        assert (gradient[weight].shape, gradient[weight].dtype) == (value.shape, value.dtype)
 
 
 @both
@@ -188,7 +188,9 @@ def test_what_all_of_them_refuse(name):
     for framework in FRAMEWORKS:
         with pytest.raises(ValueError, match=f"{name} takes axis or shared_axes, not both"):
             make(framework, name, num_parameters=4, axis=1, shared_axes=(1,))
-        with pytest.raises(TypeError, match=f"{name}: {weight}_init must be a number or an initialiser"):
+        with pytest.raises(
+            TypeError, match=f"{name}: {weight}_init must be (a number|. numbers) or an initialiser"
+        ):
             make(framework, name, num_parameters=4, **{f"{weight}_init": np.zeros(4)})
         with pytest.raises(ValueError, match="implementation must be None or one of"):
             make(framework, name, num_parameters=4, implementation="cuda")
@@ -218,9 +220,21 @@ def test_they_pickle_and_share_one_graph(framework, name):
 @every_other
 def test_the_implementation_is_the_functions(framework, name):
     parameters = parameters_of("nnx", per_channel(name))
-    inline = call(framework, name, num_parameters=4, implementation="inline")
-    assert "custom_jvp_call" in trace(inline, X, parameters)
-    assert "custom_jvp_call" not in trace(call(framework, name, num_parameters=4), X, parameters)
+    implementations = ("reference", "inline")
+    layers = [call(framework, name, num_parameters=4, implementation=i) for i in implementations]
+    function = getattr(jaxact, LAYERS[name][0])
+    for layer, implementation in zip(layers, implementations):
+        if name != "XIELU":  # which is handed what its layer makes of the parameters
+            own = functools.partial(function, implementation=implementation)
+            assert trace(layer, X, parameters) == trace(
+                lambda x, p, own=own: own(x, **fitted_alike(p)), X, parameters
+            )
+    assert trace(layers[0], X, parameters) != trace(layers[1], X, parameters)
+
+
+def fitted_alike(parameters):
+    """Each parameter in its own shape, as a layer hands it on for the last axis."""
+    return {n: v.reshape(v.shape) for n, v in parameters.items()}
 
 
 @every
@@ -232,7 +246,7 @@ def test_docstrings_state_what_users_ask(name):
         own += [f"{w}_metadata" for w in LAYERS[name][1]] + ["rngs"] if framework == "nnx" else []
         for argument in (*own, "num_parameters", "axis", "shared_axes", "dtype", "param_dtype", "implementation"):
             assert f"\n  {argument}: " in f"\n{arguments}", argument
-        for section in ("Formula:", "Range:", "Kinks:", "Raises:", "Source:"):
+        for section in ("Formula:", "Shapes:", "Dtypes:", "Raises:", "Source:"):
             assert section in text
 
 
@@ -298,6 +312,41 @@ def test_dice_in_half_precision_keeps_statistics_in_float32():
     x = jnp.asarray(X * 100, jnp.float16)
     assert layer(x).dtype == jnp.float16
     np.testing.assert_allclose(layer.var[...], np.var(np.asarray(x, np.float32), (0, 1)), rtol=1e-6)
+
+
+# -- meta_acon: two dense layers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((2, 5), -1), ((2, 3, 5), 2), ((2, 5, 3), 1), ((1, 5, 2, 2), -3)], ids=str
+)
+def test_meta_acon_is_its_function(shape, axis):
+    weights = ["w1", "b1", "w2", "b2", "p1", "p2"]
+    options = {"num_parameters": 5, "axis": axis, "hidden": 3}
+    inferred = parameters_of("linen", make("linen", "MetaAcon", axis=axis, hidden=3), jnp.zeros(shape))
+    own = parameters_of("nnx", make("nnx", "MetaAcon", rngs=nnx.Rngs(0), **options))
+    shapes = {"w1": (5, 3), "b1": (3,), "w2": (3, 5), "b2": (5,), "p1": (5,), "p2": (5,)}
+    for found in (inferred, own):
+        assert {n: v.shape for n, v in found.items()} == shapes
+        assert float(jnp.std(found["w1"])) > 0.1
+
+    def expected(x, values):
+        return jaxact.meta_acon(x, *(values[w] for w in weights), axis=axis)
+
+    layers = [call(f, "MetaAcon", **options, **({"rngs": nnx.Rngs(0)} if f == "nnx" else {})) for f in FRAMEWORKS]
+    assert len({trace(f, jnp.zeros(shape), own) for f in (expected, *layers)}) == 1
+
+
+def test_what_meta_acon_refuses():
+    more = {"rngs": nnx.Rngs(0)}
+    assert make("nnx", "MetaAcon", num_parameters=512, **more).w1.shape == (512, 32)
+    for options, message in (
+        ({"num_parameters": 4, "shared_axes": 1}, "MetaAcon takes axis only"),
+        ({"num_parameters": 4, "hidden": 0}, "hidden must be at least 1"),
+        ({}, "num_parameters must be given"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make("nnx", "MetaAcon", **options, **more)
 
 
 # -- xielu: stored through the inverse of softplus ---------------------------------------------------------------

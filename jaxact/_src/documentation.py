@@ -54,11 +54,12 @@ def _item(name: str, text: str) -> list[str]:
     return textwrap.wrap(f"{name}: {text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
-def of_layer(doc: str, fields: Collection[str], more: Mapping[str, str]) -> str:
-    """A function's docstring as that of its layer.
+def of_layer(own: str, doc: str, fields: Collection[str], more: Mapping[str, str]) -> str:
+    """The docstring of a layer: its own, and what its function's says.
 
     Args:
-      doc: The docstring, with a section ``Args:``.
+      own: What its class has.
+      doc: The function's docstring, with a section ``Args:``.
       fields: The arguments of the function that are the layer's too.
       more: The layer's other arguments, with what they are.
     """
@@ -71,11 +72,11 @@ def of_layer(doc: str, fields: Collection[str], more: Mapping[str, str]) -> str:
         if not line.startswith("    "):
             entries[line.partition(":")[0].strip().lstrip("*")] = []
         list(entries.values())[-1].append(line)
-    arguments = [line for n, lines in entries.items() if n in fields for line in lines]
+    arguments = [line for n, lines in entries.items() if n in fields and n not in more for line in lines]
     more = {**{n: "As for every activation." for n in fields if n not in entries}, **more}
     arguments += [line for n, text in more.items() for line in _item(n, text)]
     args = "\n".join(["Args:", *arguments, ""]) if arguments else ""
-    return "\n".join(filter(None, (head, args, tail)))
+    return "\n".join(filter(None, (f"{inspect.cleandoc(own)}\n", head, args, tail)))
 
 
 def describe(parameter: Parameter) -> str:

@@ -62,10 +62,18 @@ def annotated(cls: type) -> list[str]:
     return list(dict.fromkeys(n for base in reversed(cls.__mro__) for n in inspect.get_annotations(base)))
 
 
+_MORE = {
+    "deterministic": "Whether every slope is the mean one; also an argument of the call.",
+    "rng_collection": "The name of the random keys.",
+    "rngs": "Random keys, which are forked; also an argument of the call.",
+}
+
+
 def document(cls: type[Layer]) -> None:
     """Append the function's docstring to that of its layer."""
     if cls.arguments and cls.__doc__:
-        cls.__doc__ += "\n\n" + of_layer(cls.function.__doc__ or "", cls.arguments, {})
+        more = {n: text for n, text in _MORE.items() if n in annotated(cls)}
+        cls.__doc__ = of_layer(cls.__doc__, cls.function.__doc__ or "", cls.arguments, more)
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -275,3 +283,17 @@ class Maxout(Layer):
     function = staticmethod(activations.maxout)
     num_pieces: int
     axis: int = -1
+
+
+# -- with random slopes ------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class RReLU(Implemented):
+    function = staticmethod(activations.rrelu)
+    lower: float = 1 / 8
+    upper: float = 1 / 3
+
+    def check(self) -> None:
+        super().check()
+        jax.eval_shape(self.evaluate, jnp.zeros(()))

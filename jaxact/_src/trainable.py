@@ -19,10 +19,27 @@ from jaxact._src.elementary import profile
 from jaxact._src.layers import annotated
 from jaxact._src.select import Implementation, check_implementation
 from jaxact._src.sharing import Axes, Number, Shape, Sharing
-from jaxact.activations import acon_c, dice, dyt, pelu, prelu, softplus, srelu, star_relu, swish_beta, xielu
+from jaxact.activations import (
+    acon_c,
+    dice,
+    dyt,
+    meta_acon,
+    pade,
+    pelu,
+    poly_norm,
+    prelu,
+    rational,
+    softplus,
+    srelu,
+    star_relu,
+    swish_beta,
+    xielu,
+)
+from jaxact.activations.rational import DENOMINATOR, NUMERATOR
 
 Array = jax.Array
-Initial = float | Callable[..., Any]  # a number, or an initialiser (key, shape, dtype)
+# a number (for axes of its own, as many as they have), or an initialiser (key, shape, dtype)
+Initial = float | tuple[float, ...] | Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +48,18 @@ class Weight:
 
     Attributes:
       name: Its name, in the function and among the module's parameters.
-      own: Axes of its own, in front of those of the channels.
+      own: Axes of its own, behind those of the channels.
       scalar: Whether all elements share it, whatever the module's settings are.
     """
 
     name: str
     own: Shape = ()
     scalar: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What a first value may be."""
+        return f"{self.own[0]} numbers" if self.own else "a number"
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -86,12 +108,14 @@ class Trainable:
         init = getattr(self, f"{weight.name}_init")
         if callable(init):
             return init
-        if isinstance(init, bool) or not isinstance(init, numbers.Real):
+        values = init if isinstance(init, tuple) else (init,)
+        numbers_only = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values)
+        if not numbers_only or (isinstance(init, tuple) and weight.own != (len(init),)):
             raise TypeError(
-                f"{type(self).__name__}: {weight.name}_init must be a number or an initialiser "
+                f"{type(self).__name__}: {weight.name}_init must be {weight.kind} or an initialiser "
                 f"(key, shape, dtype), got {init!r}"
             )
-        return functools.partial(_constant, float(init))
+        return functools.partial(_constant, init)
 
     def stored(self, weight: Weight, effective: Array) -> Array:
         """The value that is trained, of the one that the function takes; here the same."""
@@ -103,12 +127,12 @@ class Trainable:
 
     def shape(self, weight: Weight, x: Shape | None) -> Shape:
         """The shape of a weight, for an input of this shape (None: not known yet)."""
-        return weight.own + (() if weight.scalar else self.sharing().shape(x))
+        return (() if weight.scalar else self.sharing().shape(x)) + weight.own
 
     def fitted(self, weight: Weight, shape: Shape, x: Shape) -> Shape:
         """The shape in which a weight of this shape broadcasts against x."""
-        n = len(weight.own)
-        return shape[:n] + self.sharing().fitted(weight.name, shape[n:], x)
+        n = len(shape) - len(weight.own)
+        return self.sharing().fitted(weight.name, shape[:n], x) + shape[n:]
 
     def evaluate(self, x: Array, values: Mapping[Weight, Array]) -> Array:
         """The function of x and the stored values."""
@@ -128,7 +152,8 @@ _COMMON = {
     "dtype": "The dtype that the input is cast to, and the output's; None leaves the input as it is.",
     "param_dtype": "The dtype of the parameters.",
 }
-_DICE = {
+_MORE = {
+    "hidden": "The size between the two layers; None is a sixteenth of the channels, but at least 16.",
     "momentum": "How much of a running statistic stays at a batch.",
     "axis_name": "A mapped axis, of `jax.vmap` or `jax.shard_map`, whose batches are taken together.",
     "use_running_average": "Whether the running mean and variance are used rather than the batch's; also an "
@@ -139,17 +164,19 @@ _DICE = {
 def document(cls: type[Trainable], more: Mapping[str, str]) -> None:
     """Append the function's docstring to that of its layer."""
     if cls.weights and cls.__doc__:
-        first = {
-            f"{w.name}_init": f"First value of the parameter `{w.name}`, a number or an initialiser; by default "
-            f"{getattr(cls, f'{w.name}_init')}."
-            for w in cls.weights
-        }
-        more = {**first, **_COMMON, **(_DICE if issubclass(cls, Dice) else {}), **more}
-        cls.__doc__ += "\n\n" + of_layer(cls.function.__doc__ or "", cls.arguments, more)
+        first = {f"{w.name}_init": _describe(w, getattr(cls, f"{w.name}_init")) for w in cls.weights}
+        own = {n: text for n, text in _MORE.items() if n in annotated(cls)}
+        more = {**first, **_COMMON, **own, **more}
+        cls.__doc__ = of_layer(cls.__doc__, cls.function.__doc__ or "", cls.arguments, more)
 
 
-def _constant(value: float, key: Any, shape: Shape, dtype: Any) -> Array:
-    return jnp.full(shape, value, dtype)
+def _describe(weight: Weight, init: Initial) -> str:
+    start = "that of Flax's kernels" if callable(init) else init
+    return f"First value of the parameter `{weight.name}`, {weight.kind} or an initialiser; by default {start}."
+
+
+def _constant(value: float | tuple[float, ...], key: Any, shape: Shape, dtype: Any) -> Array:
+    return jnp.broadcast_to(jnp.asarray(value, dtype), shape)
 
 
 # -- the layers --------------------------------------------------------------------------------------------------
@@ -271,3 +298,58 @@ class XIELU(Trainable):
     def effective(self, weight: Weight, stored: Array) -> Array:
         wide = softplus(stored.astype(profile(None, stored.dtype).dtype))
         return wide + self.beta if weight.name == "alpha_n" else wide
+
+
+_NUMERATOR = tuple(pade.definition.parameters[n].default for n in NUMERATOR)
+_DENOMINATOR = tuple(pade.definition.parameters[n].default for n in DENOMINATOR)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Rational(Trainable):
+    function = staticmethod(rational)
+    weights = (Weight("numerator", own=(len(_NUMERATOR),)), Weight("denominator", own=(len(_DENOMINATOR),)))
+    numerator_init: Initial = _NUMERATOR
+    denominator_init: Initial = _DENOMINATOR
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class PolyNorm(Trainable):
+    function = staticmethod(poly_norm)
+    weights = (Weight("weight", own=(3,), scalar=True), Weight("bias"))
+    weight_init: Initial = (1 / 3, 1 / 3, 1 / 3)
+    bias_init: Initial = 0.0
+    eps: float = dataclasses.field(default=1e-6, kw_only=True)
+
+
+_KERNEL = jax.nn.initializers.lecun_normal()
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class MetaAcon(Trainable):
+    """Its parameters belong to channels, of which there are `num_parameters`; they can't be shared otherwise."""
+
+    function = staticmethod(meta_acon)
+    w1_init: Initial = _KERNEL
+    b1_init: Initial = 0.0
+    w2_init: Initial = _KERNEL
+    b2_init: Initial = 0.0
+    p1_init: Initial = 1.0
+    p2_init: Initial = 0.0
+    num_parameters: Number = dataclasses.field(default=None, kw_only=True)
+    hidden: int | None = dataclasses.field(default=None, kw_only=True)
+
+    def check(self) -> None:
+        super().check()
+        if self.shared_axes is not None:
+            raise ValueError(f"MetaAcon takes axis only, got shared_axes {self.shared_axes}")
+        if self.hidden is not None and self.hidden < 1:
+            raise ValueError(f"MetaAcon: hidden must be at least 1, got {self.hidden}")
+
+    def shape(self, weight: Weight, x: Shape | None) -> Shape:
+        (channels,) = self.sharing().shape(x) or (1,)
+        hidden = max(16, channels // 16) if self.hidden is None else self.hidden
+        shapes = {"w1": (channels, hidden), "b1": (hidden,), "w2": (hidden, channels)}
+        return shapes.get(weight.name, (channels,))
+
+    def fitted(self, weight: Weight, shape: Shape, x: Shape) -> Shape:
+        return shape  # the function lays them along the axis

@@ -26,6 +26,7 @@ from jaxact.linen._layers import (
     Mish,
     ReLU,
     ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
@@ -43,7 +44,20 @@ from jaxact.linen._layers import (
     Threshold,
     ThresholdedReLU,
 )
-from jaxact.linen._trainable import PELU, XIELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
+from jaxact.linen._trainable import (
+    PELU,
+    XIELU,
+    AconC,
+    Dice,
+    DyT,
+    MetaAcon,
+    PolyNorm,
+    PReLU,
+    Rational,
+    SReLU,
+    StarReLU,
+    SwishBeta,
+)
 
 __all__ = [
     "CELU",
@@ -75,8 +89,12 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Maxout",
+    "MetaAcon",
     "Mish",
     "PReLU",
+    "PolyNorm",
+    "RReLU",
+    "Rational",
     "ReLU",
     "ReLU6",
     "SReLU",

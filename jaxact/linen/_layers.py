@@ -150,6 +150,19 @@ class Maxout(layers.Maxout, _Layer):
     """`jaxact.maxout` as a layer."""
 
 
+class RReLU(layers.RReLU, _Layer):
+    """`jaxact.rrelu` as a layer, with a key of the collection ``"dropout"`` unless it is deterministic."""
+
+    deterministic: bool | None = None
+    rng_collection: str = "dropout"
+
+    @nn.compact
+    def __call__(self, inputs: Any, deterministic: bool | None = None) -> Array:
+        """The function of the inputs."""
+        fixed = nn.merge_param("deterministic", self.deterministic, deterministic)
+        return self.evaluate(inputs, key=None if fixed else self.make_rng(self.rng_collection))
+
+
 # the spellings of Keras and torch
 Hardshrink = HardShrink
 Hardsigmoid = HardSigmoid

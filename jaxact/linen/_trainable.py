@@ -117,3 +117,15 @@ class XIELU(trainable.XIELU, _Trainable):
 
     The function takes ``softplus(alpha_p)`` and ``beta + softplus(alpha_n)``, which the first values stand for.
     """
+
+
+class Rational(trainable.Rational, _Trainable):
+    """`jaxact.rational` as a layer."""
+
+
+class PolyNorm(trainable.PolyNorm, _Trainable):
+    """`jaxact.poly_norm` as a layer."""
+
+
+class MetaAcon(trainable.MetaAcon, _Trainable):
+    """`jaxact.meta_acon` as a layer."""

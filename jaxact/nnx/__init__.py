@@ -27,6 +27,7 @@ from jaxact.nnx._layers import (
     Mish,
     ReLU,
     ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
@@ -44,7 +45,20 @@ from jaxact.nnx._layers import (
     Threshold,
     ThresholdedReLU,
 )
-from jaxact.nnx._trainable import PELU, XIELU, AconC, Dice, DyT, PReLU, SReLU, StarReLU, SwishBeta
+from jaxact.nnx._trainable import (
+    PELU,
+    XIELU,
+    AconC,
+    Dice,
+    DyT,
+    MetaAcon,
+    PolyNorm,
+    PReLU,
+    Rational,
+    SReLU,
+    StarReLU,
+    SwishBeta,
+)
 
 __all__ = [
     "CELU",
@@ -76,8 +90,12 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Maxout",
+    "MetaAcon",
     "Mish",
     "PReLU",
+    "PolyNorm",
+    "RReLU",
+    "Rational",
     "ReLU",
     "ReLU6",
     "SReLU",

@@ -1,5 +1,6 @@
 """The layers without trained parameters."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -144,6 +145,29 @@ class CReLU(layers.CReLU, _Layer):
 
 class Maxout(layers.Maxout, _Layer):
     """`jaxact.maxout` as a layer."""
+
+
+@nnx.dataclass(eq=False)
+class RReLU(layers.RReLU, _Layer):
+    """`jaxact.rrelu` as a layer, with a random key unless it is deterministic, as ``model.eval()`` makes it."""
+
+    _: dataclasses.KW_ONLY
+    deterministic: bool = False
+    rng_collection: str = "dropout"
+    rngs: dataclasses.InitVar[nnx.Rngs | None] = None
+
+    def __post_init__(self, rngs: nnx.Rngs | None) -> None:
+        super().__post_init__()
+        self.stream = None if rngs is None else rngs[self.rng_collection].fork()
+
+    def __call__(self, inputs: Any, deterministic: bool | None = None, rngs: nnx.Rngs | None = None) -> Array:
+        """The function of the inputs."""
+        if self.deterministic if deterministic is None else deterministic:
+            return self.evaluate(inputs)
+        stream = self.stream if rngs is None else rngs[self.rng_collection]
+        if stream is None:
+            raise ValueError("RReLU: random slopes need rngs, of the layer or of the call, or deterministic=True")
+        return self.evaluate(inputs, key=stream())
 
 
 # the spellings of Keras and torch

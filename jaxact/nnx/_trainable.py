@@ -165,3 +165,31 @@ class XIELU(trainable.XIELU, _Trainable):
 
     alpha_p_metadata: Metadata = _metadata()
     alpha_n_metadata: Metadata = _metadata()
+
+
+@nnx.dataclass(eq=False)
+class Rational(trainable.Rational, _Trainable):
+    """`jaxact.rational` as a layer."""
+
+    numerator_metadata: Metadata = _metadata()
+    denominator_metadata: Metadata = _metadata()
+
+
+@nnx.dataclass(eq=False)
+class PolyNorm(trainable.PolyNorm, _Trainable):
+    """`jaxact.poly_norm` as a layer."""
+
+    weight_metadata: Metadata = _metadata()
+    bias_metadata: Metadata = _metadata()
+
+
+@nnx.dataclass(eq=False)
+class MetaAcon(trainable.MetaAcon, _Trainable):
+    """`jaxact.meta_acon` as a layer."""
+
+    w1_metadata: Metadata = _metadata()
+    b1_metadata: Metadata = _metadata()
+    w2_metadata: Metadata = _metadata()
+    b2_metadata: Metadata = _metadata()
+    p1_metadata: Metadata = _metadata()
+    p2_metadata: Metadata = _metadata()
