@@ -24,9 +24,10 @@ LAYERS = [pytest.param(d, n, id=f"{d}-{n}") for d, table in dialects.DIALECTS.it
 
 def run(made, x=X):
     """A function, or a module of either kind, at x."""
-    if isinstance(made, linen.Activation) or hasattr(made, "init_with_output"):
-        return made.init_with_output(jax.random.key(0), x)[0]
-    return made(x)
+    options = {"deterministic": True} if hasattr(made, "deterministic") else {}  # RReLU is random without
+    if hasattr(made, "init_with_output"):
+        return made.init_with_output(jax.random.key(0), x, **options)[0]
+    return made(x, **options)
 
 
 def config_of(dialect, name):
