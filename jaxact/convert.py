@@ -19,8 +19,9 @@ def from_config(config: str | Mapping[str, Any], dialect: str, to: To = "functio
 
     Args:
       config: What ``keras.layers.serialize`` gives, or such a dictionary of a class of ``torch.nn`` or of
-        ``transformers.activations``: ``{"class_name": "ELU", "config": {"alpha": 0.5}}``. Under ``"config"`` are the layer's attributes; it may be left out. Under ``"weights"`` are the arrays of a trained
-        layer by their names (``"alpha"`` in Keras, ``"weight"`` in torch). A string is the name of a function.
+        ``transformers.activations``: ``{"class_name": "ELU", "config": {"alpha": 0.5}}``. Under ``"config"`` are
+        the layer's attributes; it may be left out. Under ``"weights"`` are the arrays of a trained layer by their
+        names (``"alpha"`` in Keras, ``"weight"`` in torch). A string is the name of a function.
       dialect: Whose it is: ``"keras"``, ``"tf_keras"``, ``"torch"`` or ``"hf"``.
       to: What to make of it: a ``"function"`` (learned parameters are bound, as arrays), or a module of
         ``"linen"`` (they are its initialisers' values) or ``"nnx"`` (they are its variables').

@@ -18,7 +18,19 @@ from jaxact.registry import Bound
 
 X = jnp.linspace(-4.0, 4.0, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
 TO = ("function", "linen", "nnx")
-REQUIRED = {"Threshold": {"threshold": 0.75, "value": 3.0}}
+# A value other than the default for every parameter of every layer.
+VALUES = {
+    "alpha": 0.5, "beta": 2.0, "dim": -2, "axis": -2, "eps": -0.01, "lambd": 0.75, "lower": 0.25, "upper": 0.5,
+    "max": 2.0, "max_val": 0.5, "max_value": 2.5, "min": -0.125, "min_val": -2.0, "negative_slope": 0.125,
+
+        "theta": 1.5,
+        "threshold": 0.75,
+        "value": 3.0,
+        "approximate": "tanh",
+        "alpha_p_init": 0.6,
+        "alpha_n_init": 1.1
+    ,
+}
 LAYERS = [pytest.param(d, n, id=f"{d}-{n}") for d, table in dialects.DIALECTS.items() for n in table.layers]
 
 
@@ -32,14 +44,18 @@ def run(made, x=X):
 
 def config_of(dialect, name):
     entry = dialects.DIALECTS[dialect].layers[name]
-    given = REQUIRED.get(name, {}) | dict.fromkeys(entry.required, 1)
+    taken = entry.positional().items()  # not those that are named twice, used in vain, or a mask
+    given = {theirs: VALUES[theirs] for theirs, ours in taken if isinstance(ours, str) and ours != "where"}
     weights = {}
     if "weight" in entry.learned:
         given, weights = {"num_parameters": 3}, {"weight": np.array([0.1, -0.25, 0.5], np.float32)}
     if "alpha" in entry.learned:
         given, weights = {"shared_axes": [2, 3]}, {"alpha": np.array([0.1, -0.25, 0.5], np.float32)[:, None, None]}
     if "alpha_p" in entry.learned:
-        weights = {"alpha_p": np.array([0.3], np.float32), "alpha_n": np.array([-0.7], np.float32)}
+        given, weights = (
+            {"beta": 0.25},
+            {"alpha_p": np.array([0.3], np.float32), "alpha_n": np.array([-0.7], np.float32)},
+        )
     return {"class_name": name, "config": given, "weights": weights}
 
 
