@@ -1,0 +1,8 @@
+"""Tuned parameters of the kernels, as data.
+
+Chosen from registers, spills and instructions of code compiled for H200 and B200, not yet from times on either.
+"""
+
+# Accesses of 16 bytes that each thread makes of each operand of an elementwise pass: two hide latency and leave
+# registers for several blocks on a multiprocessor.
+ELEMENTWISE_UNROLL = 2

@@ -1,0 +1,112 @@
+"""What the kernels share: how they are launched, and how a warpgroup reads and writes global memory.
+
+Kernels are Mosaic GPU (`jax.experimental.pallas.mosaic_gpu`), which needs JAX 0.11.2 or later: import this module and
+those that build on it only where `pallas_kernels.capability.why_not` has no objection. Arithmetic is float32 in
+registers, whatever the operands are.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.experimental.pallas import mosaic_gpu as plgpu
+
+Array = jax.Array
+WARPGROUP = 128  # threads
+ACCESS = 16  # bytes, the widest access of a thread
+
+
+def launch(
+    body: Callable[..., None],
+    out: Any,
+    grid: Sequence[int],
+    *,
+    interpret: Any = None,
+    scratch: Sequence[Any] = (),
+    warpgroups: int = 1,
+    barriers: bool = True,
+    approximate: bool = False,
+    name: str | None = None,
+) -> Callable[..., Any]:
+    """The kernel that runs `body(*operand refs, *output refs, *scratch refs)` once for each point of the grid.
+
+    Inside, ``lax.axis_index("g0")``, ``"g1"``, ... is the place in the grid and ``lax.axis_index("wg")`` the
+    warpgroup, where there are several.
+
+    Args:
+      out: A `jax.ShapeDtypeStruct`, or a tuple of them.
+      interpret: A `plgpu.InterpretGPUParams` runs the kernel on the CPU.
+      barriers: False drops the barriers that Pallas puts around every store; right only where no thread reads what
+        another one, or it itself, writes.
+      approximate: The hardware's exp, log, sin, sqrt and rsqrt in place of those of 1 or 2 ULP. exp2 is the
+        hardware's (2 ULP, subnormal results are 0) either way, division exact either way.
+      name: What the kernel is called in profiles.
+    """
+    several = {"num_threads": warpgroups, "thread_name": "wg"} if warpgroups > 1 else {}
+    return plgpu.kernel(
+        body,
+        out_type=out,
+        grid=tuple(grid),
+        grid_names=tuple(f"g{i}" for i in range(len(grid))),
+        scratch_types=tuple(scratch),
+        interpret=interpret,
+        compiler_params=plgpu.CompilerParams(approx_math=approximate, unsafe_no_auto_barriers=not barriers),
+        kernel_name=name,
+        **several,
+    )
+
+
+def strided(size: int, vector: int) -> Any:
+    """The layout of a 1-D block whose threads take turns at `vector` neighbouring elements."""
+    return plgpu.Layout.WG_STRIDED((size,), vec_size=vector)
+
+
+def single() -> Any:
+    """The layout of a block of one element, which every thread holds.
+
+    Scalars are no substitute: Mosaic GPU lowers no bitcast of a scalar.
+    """
+    everywhere = {"warp_dims": (plgpu.Replicated(4),), "lane_dims": (plgpu.Replicated(32),), "vector_dim": -1}
+    return plgpu.Layout.TILED(plgpu.Tiling(((1,),)), **everywhere)
+
+
+def vector_size(*dtypes: Any) -> int:
+    """The elements of one access: 16 bytes of the widest of the dtypes."""
+    return ACCESS // max(jnp.dtype(d).itemsize for d in dtypes)
+
+
+def dividing_vector(size: int, *dtypes: Any) -> int:
+    """The largest access with which a warpgroup covers `size` elements (a multiple of 128) without a rest."""
+    return math.gcd(vector_size(*dtypes), size // WARPGROUP)
+
+
+def load(ref: Any, layout: Any) -> Array:
+    """A block of a ref of global memory, in float32; registers in `layout`."""
+    return plgpu.load(ref, layout=layout, optimized=False).astype(jnp.float32)
+
+
+def store(ref: Any, value: Array) -> None:
+    """Write a block, rounded once to the dtype of the ref, as JAX's cast does."""
+    plgpu.store(ref, _cast(value, ref.dtype), optimized=False)
+
+
+# Where rounding to nearest leaves the range of a float8. Casts of JAX give NaN or infinity there, the hardware's
+# conversion the largest number.
+_E4M3FN_OVERFLOW = 464.0
+_E5M2_OVERFLOW, _E5M2_LARGEST = 61440.0, 57344.0
+_E5M2_LARGEST_TO_INFINITY = 0x7B ^ 0x7C
+
+
+def _cast(value: Array, dtype: Any) -> Array:
+    if dtype == jnp.float8_e4m3fn:
+        return jnp.where(jnp.abs(value) > _E4M3FN_OVERFLOW, jnp.float32(jnp.nan), value).astype(dtype)
+    if dtype == jnp.float8_e5m2:
+        beyond = jnp.abs(value) >= _E5M2_OVERFLOW
+        within = jnp.where(beyond, jnp.where(value < 0.0, -_E5M2_LARGEST, _E5M2_LARGEST), value)
+        bits = lax.bitcast_convert_type(within.astype(dtype), jnp.int8)
+        change = jnp.where(beyond, _E5M2_LARGEST_TO_INFINITY, 0).astype(jnp.int8)
+        return lax.bitcast_convert_type(bits ^ change, dtype)
+    return value.astype(dtype)
