@@ -1,7 +1,8 @@
 """One pass over arrays of one shape: every element of the results is a function of the elements at its place.
 
-Of any size and alignment. The array is flattened and cut into blocks, one for a warpgroup, with accesses of 16 bytes;
-then come pieces of 128 elements with accesses of one element, then single elements. No element is written twice.
+Of any size and alignment. The array is flattened and cut into blocks, one for a warpgroup, with accesses of 16
+bytes; then come pieces of 128 elements with accesses of one element, then single elements. No element is written
+twice.
 """
 
 import math
@@ -33,9 +34,9 @@ def elementwise(
     """The results of ``body(*operands, *rows)``, each of the shape of the operands.
 
     Args:
-      body: Takes float32 blocks (and scalars, for rows of rank 0) and returns one, or a tuple of them, one for each of `out_dtypes`. It
-        may use what Mosaic GPU lowers, and must not look at shapes.
-      operands: At least one array; all of one shape, of any of the dtypes float32, float16, bfloat16, float8, int8.
+      body: Takes 1-D float32 blocks of one shape, and returns one, or a tuple of them, one for each of
+        `out_dtypes`. It may use what Mosaic GPU lowers.
+      operands: At least one array; all of one shape, of the dtypes in `pallas_kernels.capability.DTYPES`.
       rows: Arrays that repeat: of the length of the operands' last axis, or scalars of rank 0.
       approximate: See `pallas_kernels.launch.launch`.
       unroll: Accesses of each thread, of each operand.
@@ -60,7 +61,7 @@ def elementwise(
 
         def row_block(row: Array, ref: Any, start: Any, length: int, layout: Any, aligned: int) -> Array:
             if row.ndim == 0:
-                return ref[0].astype(jnp.float32)
+                return jnp.broadcast_to(ref[0].astype(jnp.float32), (length,))
             at = pl.multiple_of(lax.rem(start, row.size), math.gcd(row.size, aligned))
             return load(ref.at[pl.ds(at, length)], layout)
 

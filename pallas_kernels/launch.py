@@ -1,7 +1,7 @@
 """What the kernels share: how they are launched, and how a warpgroup reads and writes global memory.
 
-Kernels are Mosaic GPU (`jax.experimental.pallas.mosaic_gpu`), which needs JAX 0.11.2 or later: import this module and
-those that build on it only where `pallas_kernels.capability.why_not` has no objection. Arithmetic is float32 in
+Kernels are Mosaic GPU (`jax.experimental.pallas.mosaic_gpu`), which needs JAX 0.11.2 or later: import this module
+and those that build on it only where `pallas_kernels.capability.why_not` has no objection. Arithmetic is float32 in
 registers, whatever the operands are.
 """
 
