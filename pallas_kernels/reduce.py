@@ -1,8 +1,8 @@
 """The backward pass of a function with parameters: the gradient in x and in every parameter, in one pass.
 
 dx is elementwise; the gradient of a parameter is the sum of its terms over all elements that it was used for. Each
-block of the grid adds up its own part in registers, in float32, and writes a partial sum; XLA adds those. The order
-of additions is fixed, so results are reproducible.
+block of the grid adds up its own part in registers, in float32, and writes a partial sum; XLA adds those. The
+order of additions is fixed, so results are reproducible.
 """
 
 import dataclasses
