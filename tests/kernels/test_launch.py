@@ -38,7 +38,8 @@ def test_at_most_four_tiles_and_full_blocks_first(extent):
 
 
 @pytest.mark.parametrize(
-    ("dtypes", "vector"), [(["float32"], 4), (["bfloat16"], 8), (["float8_e5m2"], 16), (["bfloat16", "float32"], 4)]
+    ("dtypes", "vector"),
+    [(["float32"], 4), (["bfloat16"], 8), (["float8_e5m2"], 16), (["bfloat16", "float32"], 4)],
 )
 def test_an_access_is_16_bytes_of_the_widest(dtypes, vector):
     assert launch.vector_size(*dtypes) == vector
@@ -73,6 +74,8 @@ def test_overlapping_blocks_are_reported_as_a_race():
     """So the interpreter would have found one in the other tests. In a process that may end in an error."""
     path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": path}
-    run = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, check=False, env=environment)
+    run = subprocess.run(
+        [sys.executable, "-c", RACE], capture_output=True, text=True, check=False, env=environment
+    )
     assert run.returncode != 0
     assert "RACE DETECTED" in run.stderr
