@@ -1,4 +1,4 @@
-"""Every kernel compiled for H200 and B200, without one: it compiles, spills nothing, and moves 16 bytes at a time."""
+"""Every kernel compiled for H200 and B200, without one: it compiles, spills nothing, moves 16 bytes at a time."""
 
 import pytest
 
