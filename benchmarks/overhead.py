@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.timing import interleaved, ratio
+from jaxact._src.timing import interleaved, ratio
 from jaxact._src import catalogue
 from jaxact._src.function import Elementwise
 
