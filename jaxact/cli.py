@@ -25,10 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxact
-from jaxact._src import catalogue, curves, dialects, select, timing
-from jaxact._src.documentation import describe
-from jaxact._src.function import Elementwise
-from jaxact._src.rowwise import Rowwise
+from jaxact._src import catalogue, curves, overview, select, timing
 
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
 
@@ -48,50 +45,12 @@ class Report:
 # -- list ---------------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """A row of `list`."""
-
-    name: str
-    kind: str
-    aliases: tuple[str, ...]
-    summary: str
-
-
-KINDS = ("elementwise", "trainable", "rows", "gated")
-
-
-def entries() -> list[Entry]:
-    """Everything that can be listed, in alphabetical order."""
-    found = [
-        Entry(name, _kind(a), a.definition.facts.aliases, _summary(a))
-        for name, a in catalogue.activations().items()
-    ]
-    gated = importlib.import_module("jaxact.gated")
-    found += [
-        Entry(name, "gated", (), _summary(function))
-        for name, function in vars(gated).items()
-        if name in jaxact.__all__ and getattr(function, "__module__", None) == gated.__name__
-    ]
-    return sorted(found, key=lambda entry: entry.name)
-
-
-def _kind(activation: Any) -> str:
-    if isinstance(activation, Rowwise):
-        return "rows"
-    return "trainable" if activation.__module__.startswith("jaxact.activations.parametric") else "elementwise"
-
-
-def _summary(function: Any) -> str:
-    return (function.__doc__ or "").strip().split("\n")[0]
-
-
 def list_command(options: argparse.Namespace) -> Report:
     """Every activation, or those of a kind, or those whose name or description has a text."""
     text = (options.text or "").lower()
     chosen = [
         e
-        for e in entries()
+        for e in overview.entries()
         if options.kind in (None, e.kind) and text in " ".join((e.name, *e.aliases, e.summary)).lower()
     ]
     table = _table("name", "kind", "also", "what it is")
@@ -107,25 +66,12 @@ def list_command(options: argparse.Namespace) -> Report:
 def show_command(options: argparse.Namespace) -> Report:
     """Formula, parameters, range, kinks, memory and names of one activation, and its curve."""
     activation = _activation(options.name)
-    facts = activation.definition.facts
-    data = {
-        "name": facts.name,
-        "kind": _kind(activation),
-        "summary": _summary(activation),
-        "formula": facts.formula,
-        "parameters": {n: _describe(p) for n, p in activation.definition.parameters.items()},
-        "range": facts.range,
-        "limits": facts.limits,
-        "kinks": facts.kinks,
-        "saved": _saved(activation),
-        "source": facts.source,
-        "names": {"jax": list(catalogue.names_of(activation)), **_names_elsewhere(facts.name)},
-    }
+    data = overview.facts(activation)
     table = Table.grid(padding=(0, 2))
     for key, value in data.items():
         if value:
             table.add_row(Text(key, style="bold"), _cell(value))
-    return Report(data, _with_plot(table, [facts.name], options))
+    return Report(data, _with_plot(table, [data["name"]], options))
 
 
 def compare_command(options: argparse.Namespace) -> Report:
@@ -139,39 +85,11 @@ def compare_command(options: argparse.Namespace) -> Report:
     return Report(rows, _with_plot(table, [f.name for f in facts], options))
 
 
-def _activation(name: str) -> Elementwise | Rowwise:
+def _activation(name: str) -> overview.Activation:
     try:
-        found = catalogue.find(name)
+        return catalogue.find(name)
     except ValueError as error:
         raise UserError(str(error)) from None
-    assert isinstance(found, Elementwise | Rowwise)
-    return found
-
-
-def _describe(parameter: Any) -> str:
-    return describe(parameter) if parameter.name != "axis" else "The axes of a row, by default the last."
-
-
-def _saved(activation: Elementwise | Rowwise) -> str:
-    definition = activation.definition
-    if isinstance(activation, Rowwise):
-        return f"the {activation.definition.residual}"
-    parameters = definition.bind((), _required(activation))
-    by_output = activation.definition.output_determines_derivative(parameters)
-    return "the output, which the next layer keeps anyway" if by_output else "the input"
-
-
-def _required(activation: Elementwise | Rowwise) -> dict[str, Any]:
-    """Values for the parameters without a default: those of the record's first setting."""
-    needed = [n for n, p in activation.definition.parameters.items() if p.required]
-    settings = activation.definition.facts.settings
-    return {n: settings[0][n] for n in needed} if settings else dict.fromkeys(needed, 1.0)
-
-
-def _names_elsewhere(name: str) -> dict[str, list[str]]:
-    tables = {dialect: table.names for dialect, table in dialects.DIALECTS.items()}
-    found = {d: [n for n, entry in names.items() if entry.activation == name] for d, names in tables.items()}
-    return {dialect: names for dialect, names in found.items() if names}
 
 
 def _cell(value: Any) -> str:
@@ -185,8 +103,10 @@ def _with_plot(view: RenderableType, names: Sequence[str], options: argparse.Nam
     low, high = options.between
     if low >= high:
         raise UserError(f"--between needs a smaller and a larger number, got {low:g} and {high:g}")
+    if options.json and options.plot is None:
+        return view
     found = [_activation(name) for name in names]
-    bound = [jaxact.get(activation, **_required(activation)) for activation in found]
+    bound = [jaxact.get(activation, **overview.required(activation)) for activation in found]
     drawn = [curves.sample(name, activation, low, high) for name, activation in zip(names, bound)]
     try:
         if options.plot is None:
@@ -305,8 +225,8 @@ def bench_command(options: argparse.Namespace) -> Report:
 
 def _bench(name: str, x: jax.Array, rounds: int) -> dict[str, Any]:
     activation = _activation(name)
-    own = jaxact.get(activation, **_required(activation))
-    peer = None if _required(activation) else getattr(jax.nn, activation.__name__, None)
+    own = jaxact.get(activation, **overview.required(activation))
+    peer = None if overview.required(activation) else getattr(jax.nn, activation.__name__, None)
     parts: dict[str, Callable[[Any], Callable[..., Any]]] = {
         "forward": jax.jit,
         "both": lambda f: jax.jit(lambda v: jax.vjp(f, v)[1](v)),
@@ -355,7 +275,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = command("list", list_command)
     listing.add_argument("text", nargs="?", help="what the name or the description must contain")
-    listing.add_argument("--kind", choices=KINDS)
+    listing.add_argument("--kind", choices=overview.KINDS)
 
     for name, run in (("show", show_command), ("compare", compare_command)):
         one = command(name, run)

@@ -78,23 +78,43 @@ def in_terminal(curves: Sequence[Curve], *, width: int = 60, height: int = 16) -
     return str(figure.show(legend=True))
 
 
+LINE = "#777777"  # of axes and text: legible on white and on black
+
+
+def figure(curves: Sequence[Curve]) -> Any:
+    """The curves as a matplotlib figure without a background, for light and dark pages alike.
+
+    Raises:
+      ImportError: matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
+
+    drawing = Figure(figsize=(6.0, 4.0), layout="constrained")
+    axes = drawing.subplots()
+    axes.axhline(0.0, color=LINE, linewidth=0.5)
+    axes.axvline(0.0, color=LINE, linewidth=0.5)
+    for label, x, y in lines(curves):
+        axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=label)
+    axes.set_xlabel("x", color=LINE)
+    axes.set_title(", ".join(curve.name for curve in curves), color=LINE)
+    axes.tick_params(colors=LINE)
+    axes.spines[:].set_color(LINE)
+    axes.legend(labelcolor=LINE, framealpha=0.0)
+    axes.patch.set_alpha(0.0)
+    drawing.patch.set_alpha(0.0)
+    return drawing
+
+
 def to_file(curves: Sequence[Curve], path: Path) -> None:
-    """The curves as a picture, its format that of the path's ending.
+    """The curves as a picture.
+
+    Args:
+      curves: What is drawn.
+      path: Where it goes, its format that of the ending.
 
     Raises:
       ImportError: matplotlib is not installed.
       ValueError: The ending is no format that matplotlib writes.
       OSError: The path can't be written.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
-
-    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
-    axes = figure.subplots()
-    axes.axhline(0.0, color="0.8", linewidth=0.8)
-    axes.axvline(0.0, color="0.8", linewidth=0.8)
-    for label, x, y in lines(curves):
-        axes.plot(x, y, label=label)
-    axes.set_xlabel("x")
-    axes.set_title(", ".join(curve.name for curve in curves))
-    axes.legend()
-    figure.savefig(path)
+    figure(curves).savefig(path)
