@@ -6,7 +6,7 @@ GPU_VENV ?= .venv-gpu
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test test-gpu-compile test-gpu lint format accuracy clean
+.PHONY: demo test test-gpu-compile test-gpu lint format docs accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -22,6 +22,14 @@ lint: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The site, without the network; a warning is an error.
+docs: $(VENV)/.docs
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
 
 # The accuracy contract at its full size, 4 million float32 points a case.
 accuracy: $(VENV)/.installed
