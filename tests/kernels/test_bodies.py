@@ -16,29 +16,43 @@ needs_kernels()
 
 from pallas_kernels.elementwise import elementwise
 
-OF_CASE = {str(case): list(found) for case, found in itertools.groupby(bodies.EVERY, key=lambda body: body.case)}
+DEFAULTS = [case for case in CASES if case.params not in case.definition.facts.settings]
+
+# The defaults with every body; other settings with those in which their numbers stand.
+OF_CASE = {
+    str(case): [body for body in found if case in DEFAULTS or not body.arrays]
+    for case, found in itertools.groupby(bodies.EVERY, key=lambda body: body.case)
+}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("case", [str(case) for case in CASES])
+@pytest.mark.parametrize(
+    ("case", "dtype"),
+    [(str(case), "float32") for case in CASES] + [(str(case), "bfloat16") for case in DEFAULTS],
+)
 def test_lowers_for_cuda(case, dtype):
-    """All bodies of a case as results of one kernel; on a size with tiles of every layout for the defaults."""
+    """All bodies of a case as results of one kernel, in the profile of the dtype."""
     found = OF_CASE[case]
-    defaults = "=" not in case
-    x = jax.ShapeDtypeStruct((512 + 33 if defaults else 512,), dtype)
+    x = jax.ShapeDtypeStruct((512,), dtype)
     row = jax.ShapeDtypeStruct((), "float32")
 
     def every_result(x, tangent, *parameters):
         results = []
         for body in found:
-            given = parameters if body.arrays else ()
             tangents = () if body.wrt is None else (tangent,)
-            results.append(body.of(dtype)(x, *tangents, *given))
+            results.append(body.of(dtype)(x, *tangents, *(parameters if body.arrays else ())))
         return tuple(results)
 
-    arrays = max((body.arrays for body in found), key=len)
     lowered(
         lambda x, *rows: elementwise(every_result, [x, x], [dtype] * len(found), rows=rows),
         x,
-        *(row for _ in arrays),
+        *[row] * max(len(body.arrays) for body in found),
     )
+
+
+@pytest.mark.parametrize(
+    "body", [b for b in bodies.ALL if b.case.name in ("gelu", "softplus")], ids=lambda b: b.name
+)
+def test_lowers_in_every_layout(body):
+    """Full blocks, narrow ones, what each warp holds and what each thread holds."""
+    x = jax.ShapeDtypeStruct((2048 + 128 + 33,), "float32")
+    lowered(lambda *xs: elementwise(body.of("float32"), xs, ["float32"]), *[x] * body.operands)
