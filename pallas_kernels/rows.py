@@ -16,9 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import mosaic_gpu as plgpu
 
-from pallas_kernels.launch import launch, vector_size
+from pallas_kernels.launch import launch, plgpu, vector_size
 from pallas_kernels.row_plan import WARPGROUP, Loop, Plan
 
 Array = jax.Array
@@ -133,6 +132,17 @@ class Row:
                 pl.when(self.warpgroup == self.warpgroups - 1)(write)
             else:
                 write()
+
+    def store_scalar(self, ref: Any, value: Array) -> None:
+        """Write the row's element of a ref of one for each row."""
+
+        def write() -> None:
+            ref[self.index] = value.astype(ref.dtype)
+
+        if self.warpgroups > 1:
+            pl.when(self.warpgroup == 0)(write)
+        else:
+            write()
 
     def fold(self, step: Callable[..., Any], start: Sequence[float], refs: Sequence[Any]) -> Any:
         """The carry of the loop: ``step(carry, tiles of each ref, ...)`` for each of its steps.
@@ -269,11 +279,16 @@ def launch_rows(
     out: Any,
     *,
     plan: Plan,
+    n: int | None = None,
     interpret: Any = None,
     name: str,
 ) -> Any:
-    """Run ``body(row, *operand refs, *output refs)`` for every row of the operands, of one length."""
-    n = operands[0].shape[1]
+    """Run ``body(row, *operand refs, *output refs)`` for every row of the operands.
+
+    Args:
+      n: The elements of a row, where an operand holds several side by side.
+    """
+    n = n or operands[0].shape[1]
     vector = row_vector(n, *(v.dtype for v in operands))
     loop = plan.loop(n, vector)
     pieces = cover(loop.size(plan.warpgroups), n, vector, plan.warpgroups)
@@ -304,4 +319,8 @@ def launch_rows(
 def widened(arrays: Sequence[Array], fills: Sequence[float]) -> list[Array]:
     """Rows of fewer than 128 elements filled up to 128."""
     short = max(WARPGROUP - arrays[0].shape[1], 0)
-    return [jnp.pad(v, ((0, 0), (0, short)), constant_values=f) for v, f in zip(arrays, fills)] if short else [*arrays]
+    return (
+        [jnp.pad(v, ((0, 0), (0, short)), constant_values=f) for v, f in zip(arrays, fills)]
+        if short
+        else [*arrays]
+    )
