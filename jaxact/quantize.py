@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._src import catalogue
+from jaxact._src.elementary import profile
 from jaxact._src.function import promoted, real_array
 from jaxact._src.select import Implementation, check_implementation, requested, use
 from jaxact.gated import bilinear, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
@@ -101,7 +102,7 @@ def _run(
     if x.ndim == 0:
         raise ValueError("act_quant: x must have at least one axis, along which its rows lie, got a number")
     x = promoted(x)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = x.astype(profile(None, x.dtype).dtype)
 
     def function(x: Array) -> Array:
         with use(implementation="inline" if request == "inline" else "reference"):

@@ -53,7 +53,9 @@ def check(actual, exact: np.ndarray, dtype, *, relative: bool = False) -> None:
     # below the normal numbers a zero may stand
     ignored = infinite | (relative & (np.abs(exact) < float(np.finfo(np.float32).tiny)))
     error = np.abs(np.where(ignored, 0.0, found - np.where(infinite, 0.0, exact)))
-    assert np.all(error <= 4 * EPS * np.where(infinite, 1.0, size)), np.max(error / np.where(ignored, 1.0, size)) / EPS
+    assert np.all(error <= 4 * EPS * np.where(infinite, 1.0, size)), (
+        np.max(error / np.where(ignored, 1.0, size)) / EPS
+    )
 
 
 def run(kernel, *args, **options):
@@ -211,7 +213,9 @@ def test_entmax_backward(alpha, dtype, n):
     dx = run(functools.partial(rowwise.entmax_backward, alpha=alpha, scale=0.5), y, ct)
     Y, C = double(y), double(ct)
     s = np.where(Y > 0, np.where(Y > 0, Y, 1.0) ** (2 - alpha), 0.0)
-    size = s * (np.abs(C) + np.max(np.abs(C))) * 8  # of a logarithm's and an exponential's error, which is a bit more
+    size = (
+        s * (np.abs(C) + np.max(np.abs(C))) * 8
+    )  # of a logarithm's and an exponential's error, which is a bit more
     close(dx, 0.5 * vjp(Y, s, C), dtype, size)
 
 
