@@ -32,6 +32,8 @@ UP = "up"
 class GatedDefinition(ElementwiseDefinition):
     """``f(m x) * g(n up)``; its derivatives of every order are products of theirs."""
 
+    family = "gated"
+
     def __init__(self, gate: ElementwiseOperation, up: ElementwiseOperation, multipliers: tuple[float, float]):
         self._factors = {X: (gate, multipliers[0]), UP: (up, multipliers[1])}
         super().__init__(self.body(()), Facts(name=f"gated {gate.name} {up.name}", doc="", module=__name__))

@@ -139,6 +139,8 @@ class Facts:
 class ElementwiseDefinition:
     """``y = f(x; parameters)``, one output element an input element."""
 
+    family = "elementwise"  # what the rule of selection knows it by
+
     def __init__(self, value: Body, facts: Facts):
         self.value = value
         self.facts = facts

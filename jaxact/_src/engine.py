@@ -11,6 +11,7 @@ Nothing public gives all of one residual, forward and reverse mode of any order,
 backward: `jax.custom_jvp` saves f'(x) and evaluates it in the forward, `jax.custom_vjp` has no forward mode.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,11 @@ from jax import lax
 from jax.experimental import jet
 from jax.interpreters import ad, batching, mlir
 
-from jaxact._src import elementary
+from jaxact._src import elementary, sharding
+from jaxact._src.kernels import Kernel
 from jaxact._src.operation import Operation, unbroadcast
-from jaxact._src.select import select
+from jaxact._src.rule import Direction
+from jaxact._src.select import Target, select
 
 if TYPE_CHECKING:
     from jax.extend.core import Primitive
@@ -298,16 +301,13 @@ def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **param
 # -- inspection -----------------------------------------------------------------------------------------------
 
 
-def activations_in(jaxpr: Any) -> Iterator[tuple[str, Operation, Sequence[Any]]]:
-    """What a jaxpr and those within it do with activations: (what, operation, abstract operands)."""
+def activations_in(jaxpr: Any) -> Iterator[tuple[Operation, Direction, Mask, Sequence[Any]]]:
+    """What a jaxpr and those within it do with activations: the operation, its map, and the abstract operands."""
     from jax.extend.core import jaxprs_in_params  # noqa: PLC0415  (brings Pallas along, see Primitive above)
 
     for equation in jaxpr.eqns:
-        if equation.primitive is activation_p:
-            yield "value", equation.params["op"], [v.aval for v in equation.invars]
-        elif equation.primitive is linear_p:
-            what = "backward" if equation.params["transpose"] else "tangent"
-            yield what, equation.params["op"], [v.aval for v in equation.invars]
+        if equation.primitive in (activation_p, linear_p):
+            yield *_asked(equation.params), [v.aval for v in equation.invars]
         for inner in jaxprs_in_params(equation.params):
             yield from activations_in(inner)
 
@@ -317,12 +317,81 @@ def activations_in(jaxpr: Any) -> Iterator[tuple[str, Operation, Sequence[Any]]]
 
 def _lowering(primitive: Primitive, platform: str | None) -> Callable[..., Any]:
     def rule(ctx: Any, *operands: Any, **parameters: Any) -> Any:
-        op = parameters["op"]
-        choice = select(op.name, op.request, platform)
-        run = choice.kernel or functools.partial(_EVALUATE[primitive], platform, **parameters)
-        return mlir.lower_fun(run, multiple_results=primitive.multiple_results)(ctx, *operands)
+        op, direction, mask = _asked(parameters)
+        target = _target(ctx, platform)
+        choice = select(op, direction, mask, ctx.avals_in, target)
+        if choice.kernel is None:
+            run = functools.partial(_EVALUATE[primitive], platform, **parameters)
+            return mlir.lower_fun(run, multiple_results=primitive.multiple_results)(ctx, *operands)
+        return _lower_kernel(ctx, choice.kernel, target.placement.kind, operands)
 
     return rule
+
+
+def _asked(parameters: dict[str, Any]) -> tuple[Operation, Direction, Mask]:
+    """What an equation of either primitive computes."""
+    if "mask" not in parameters:
+        return parameters["op"], "value", ()
+    return parameters["op"], "backward" if parameters["transpose"] else "tangent", parameters["mask"]
+
+
+def _target(ctx: Any, platform: str | None) -> Target:
+    module = ctx.module_context
+    devices = getattr(module.axis_context, "num_devices", None)
+    placement = sharding.placement(ctx.avals_in, devices, exported=module.lowering_parameters.for_export)
+    return _on(platform, module.backend.devices() if module.backend else (), placement)
+
+
+def here() -> Target:
+    """The default backend of this process, for one device of it."""
+    backend = jax.default_backend()
+    return _on("cuda" if backend == "gpu" else backend, jax.devices(), sharding.ALONE)
+
+
+def _on(platform: str | None, devices: Sequence[Any], placement: sharding.Placement) -> Target:
+    capabilities = [d.compute_capability for d in devices if hasattr(d, "compute_capability")]
+    return Target(
+        platform=platform,
+        compute_capability=min(capabilities, key=_version, default=None),
+        placement=placement,
+        device=next((d for d in devices if _is_attached(d)), None),
+    )
+
+
+def _version(capability: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in capability.split(".") if part.isdigit())
+
+
+def _is_attached(device: Any) -> bool:
+    """Whether a device is one of this process rather than of a topology that is only compiled for."""
+    try:
+        return device in jax.local_devices(backend=device.platform)
+    except RuntimeError:  # no such platform here
+        return False
+
+
+def _lower_kernel(ctx: Any, kernel: Kernel, kind: str, operands: Sequence[Any]) -> Any:
+    run = sharding.spread(kernel.run, ctx.avals_in, ctx.avals_out, kernel.rows, kind)
+    lower = mlir.lower_fun(run, multiple_results=True)
+    if kind == "explicit":
+        return lower(ctx, *operands)
+    module = ctx.module_context
+    if kind == "automatic":
+        # The partitioner counts devices by their places, so that any will do; JAX names them to those primitives
+        # only that are registered as in need of them.
+        context = dataclasses.replace(
+            module.axis_context,
+            device_assignment=tuple(module.backend.devices()[: module.axis_context.num_devices]),
+            abstract_mesh=sharding.mesh_of(ctx.avals_in),
+        )
+        ctx = ctx.replace(module_context=module.replace(axis_context=context))
+    with sharding.apart(ctx.avals_in):
+        return lower(ctx.replace(avals_in=_bare(ctx.avals_in), avals_out=_bare(ctx.avals_out)), *operands)
+
+
+def _bare(avals: Sequence[Any]) -> list[Any]:
+    """Shapes and dtypes alone, without a mesh to be split over or vary along."""
+    return [jax.core.ShapedArray(a.shape, a.dtype) for a in avals]
 
 
 def _register(primitive: Primitive, avals: Any, jvp: Any, jet_rule: Any) -> None:

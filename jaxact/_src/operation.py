@@ -3,14 +3,16 @@
 import abc
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from jaxact._src.definition import ElementwiseDefinition, X
 from jaxact._src.elementary import Elementary
-from jaxact._src.select import Implementation
+
+if TYPE_CHECKING:
+    from jaxact._src.select import Implementation
 
 Array = jax.Array
 Residual = Literal["input", "output"]
@@ -20,8 +22,22 @@ class Operation(abc.ABC):
     """The engine's view of an activation: hashable, and the same for every operand."""
 
     name: str
-    request: Implementation | None
+    request: "Implementation | None"
     wrt: tuple[int, ...]
+
+    @property
+    @abc.abstractmethod
+    def family(self) -> str:
+        """What the rule of selection knows it by."""
+
+    @abc.abstractmethod
+    def row_length(self, x: Any) -> int:
+        """How many elements of operand x one result depends on; 0 where it is elementwise."""
+
+    @property
+    @abc.abstractmethod
+    def is_masked(self) -> bool:
+        """Whether a mask excludes some of them."""
 
     @property
     @abc.abstractmethod
@@ -94,7 +110,7 @@ class ElementwiseOperation(Operation):
     wrt: tuple[int, ...] = ()
     of_output: bool = False
     residual: Residual = "input"
-    request: Implementation | None = None
+    request: "Implementation | None" = None
     inplace: bool = False
 
     @property
@@ -106,6 +122,17 @@ class ElementwiseOperation(Operation):
         parts += [*self.arrays, *(["wrt=" + ",".join(map(str, self.wrt))] if self.wrt else [])]
         parts += [f"residual={self.residual}"] + ([self.request] if self.request else [])
         return f"<{' '.join(parts)}>"
+
+    @property
+    def family(self) -> str:
+        return self.definition.family
+
+    def row_length(self, x: Any) -> int:
+        return 0
+
+    @property
+    def is_masked(self) -> bool:
+        return False
 
     @property
     def saves_output(self) -> bool:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -99,6 +100,18 @@ class RowwiseOperation(Operation):
     @property
     def name(self) -> str:  # type: ignore[override]
         return self.definition.name
+
+    @property
+    def family(self) -> str:
+        return self.name
+
+    def row_length(self, x: Any) -> int:
+        shape = [n for n in (x.shape[a] for a in self.axes) if isinstance(n, int)]
+        return math.prod(shape) if len(shape) == len(self.axes) else 0
+
+    @property
+    def is_masked(self) -> bool:
+        return "where" in self.arrays
 
     @property
     def saves_output(self) -> bool:
