@@ -67,6 +67,7 @@ from jaxact.activations import (
     threshold,
     thresholded_relu,
 )
+from jaxact.fused import fused
 from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
 from jaxact.registry import deserialize, get, names, serialize
 
@@ -92,6 +93,7 @@ __all__ = [
     "explain",
     "exponential",
     "fat_relu",
+    "fused",
     "gated",
     "geglu",
     "gelu",

@@ -56,10 +56,11 @@ class GatedDefinition(ElementwiseDefinition):
 
 @functools.lru_cache(maxsize=1024)
 def _definition(gate: Activation, up: Activation, multipliers: tuple[float, float]) -> GatedDefinition:
-    return GatedDefinition(_factor(gate), _factor(up), multipliers)
+    return GatedDefinition(operation_of(gate), operation_of(up), multipliers)
 
 
-def _factor(activation: Activation) -> ElementwiseOperation:
+def operation_of(activation: Activation) -> ElementwiseOperation:
+    """The value of an elementwise activation with its numbers, as other definitions are made of it."""
     found, named = (
         (activation.activation, activation.parameters) if isinstance(activation, Bound) else (activation, ())
     )
@@ -67,8 +68,8 @@ def _factor(activation: Activation) -> ElementwiseOperation:
     return ElementwiseOperation(found.definition, static=tuple(found.definition.bind((), dict(named)).items()))
 
 
-def _elementwise(role: str, activation: Any) -> Activation:
-    """An elementwise activation with its numbers, which can be hashed.
+def elementwise_argument(owner: str, role: str, activation: Any) -> Activation:
+    """An elementwise activation with its numbers, which can be hashed, as `owner` takes it for `role`.
 
     Raises:
       TypeError: It is none, or a parameter is an array.
@@ -76,13 +77,13 @@ def _elementwise(role: str, activation: Any) -> Activation:
     found = get(activation)
     if not isinstance(found, Elementwise | Bound):
         raise TypeError(
-            f"gated: {role} must be an elementwise activation of jaxact or its name, got {found!r}; "
+            f"{owner}: {role} must be an elementwise activation of jaxact or its name, got {found!r}; "
             "make one of your function with jaxact.elementwise"
         )
     arrays = [n for n, v in found.parameters if is_array(v)] if isinstance(found, Bound) else []
     if arrays:
         raise TypeError(
-            f"gated: parameter {arrays[0]!r} of {role} {found.__name__} must be a number, got an array"
+            f"{owner}: parameter {arrays[0]!r} of {role} {found.__name__} must be a number, got an array"
         )
     return found
 
@@ -187,7 +188,9 @@ def gated(
     request = requested() if implementation is None else implementation
     check_implementation(request)
     multipliers = float(gate_multiplier), float(up_multiplier)
-    definition = _definition(_elementwise("gate", gate), _elementwise("up", up), multipliers)
+    definition = _definition(
+        elementwise_argument("gated", "gate", gate), elementwise_argument("gated", "up", up), multipliers
+    )
     operation = ElementwiseOperation(definition, arrays=(UP,), request=request)
     return _jitted(operation, layout, bool(gate_first), operator.index(axis))(x)
 

@@ -49,4 +49,4 @@ def fixture(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 def fresh(function: Callable[..., Any]) -> Any:
     """A jitted function that no cache knows."""
-    return jax.jit(lambda *args: function(*args))
+    return jax.jit(lambda *args: function(*args))  # noqa: PLW0108  (jit knows functions by identity)

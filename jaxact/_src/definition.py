@@ -140,6 +140,7 @@ class ElementwiseDefinition:
     """``y = f(x; parameters)``, one output element an input element."""
 
     family = "elementwise"  # what the rule of selection knows it by
+    added: str | None = None  # a parameter that is added to the value of the rest
 
     def __init__(self, value: Body, facts: Facts):
         self.value = value

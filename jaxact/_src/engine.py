@@ -97,20 +97,30 @@ def _is_zero(tangent: Any) -> bool:
 
 
 def _zero_of(primal: Any) -> Any:
-    return ad.Zero.from_primal_value(primal)  # type: ignore[attr-defined]
+    return ad.Zero(jax.typeof(primal).to_tangent_aval())
 
 
 def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
     y = activation_p.bind(*operands, op=op)
+    if op.added is None:
+        return y, _tangent(y, operands, tangents, op)
+    others = [i for i in range(len(operands)) if i != op.added]
+    tangent = _tangent(y, [operands[i] for i in others], [tangents[i] for i in others], op.without_added())
+    passed = tangents[op.added]
+    if _is_zero(passed):
+        return y, tangent
+    passed = passed.astype(y.dtype)
+    return y, passed if _is_zero(tangent) else tangent + passed
+
+
+def _tangent(y: Any, operands: Sequence[Any], tangents: Sequence[Any], op: Operation) -> Any:
     mask = tuple(not _is_zero(t) for t in tangents)
     if not any(mask):
-        return y, _zero_of(y)
+        return _zero_of(y)
     op.check_differentiable()
     residuals, mask = op.residuals(y, operands, mask)
-    (tangent,) = linear_p.bind(
-        *residuals, *(t for t in tangents if not _is_zero(t)), op=op, mask=mask, transpose=False
-    )
-    return y, tangent
+    moving = (t for t in tangents if not _is_zero(t))
+    return linear_p.bind(*residuals, *moving, op=op, mask=mask, transpose=False)[0]
 
 
 def _linear_jvp(

@@ -59,6 +59,15 @@ class Operation(abc.ABC):
     def check_differentiable(self) -> None:
         """Raise ValueError where differentiating makes no sense, as when x was overwritten."""
 
+    @property
+    @abc.abstractmethod
+    def added(self) -> int | None:
+        """The operand that is added to the result of the others, so that its tangent passes through, if any."""
+
+    @abc.abstractmethod
+    def without_added(self) -> "Operation":
+        """The operation without that operand: nothing of it is kept."""
+
     @abc.abstractmethod
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
         """The value, in the dtype of the first operand."""
@@ -154,6 +163,14 @@ class ElementwiseOperation(Operation):
                 "output overwrites; drop inplace=True"
                 + (", or pass residual='output'" if self.definition.has_output_derivative else "")
             )
+
+    @property
+    def added(self) -> int | None:
+        name = self.definition.added
+        return None if self.wrt or name not in self.arrays else 1 + self.arrays.index(name)
+
+    def without_added(self) -> "ElementwiseOperation":
+        return dataclasses.replace(self, arrays=tuple(n for n in self.arrays if n != self.definition.added))
 
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
         return self._at(el, operands, self.wrt).astype(operands[0].dtype)

@@ -1,8 +1,8 @@
 """The check of a kernel that no test has run on this kind of GPU: once a process, before it is first chosen.
 
-Nothing unproven runs unseen. A kernel that somebody demanded is not checked, nor one for a device that this process
-does not have. The small case runs in a thread of its own, because selection happens while a program is traced and
-lowered under whatever mesh and settings that has.
+Nothing unproven runs unseen. A kernel that somebody demanded is not checked, nor one for a device that this
+process does not have. The small case runs in a thread of its own, because selection happens while a program is
+lowered, under whatever mesh and settings that has.
 """
 
 import concurrent.futures

@@ -96,6 +96,7 @@ class RowwiseOperation(Operation):
     request: Implementation | None = None
 
     wrt = ()  # it is the value; its derivatives are differentiated as the jnp that they are
+    added = None
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -135,6 +136,9 @@ class RowwiseOperation(Operation):
         # a mask of excluded entries has done its work: y is 0 there
         kept = [i for i, n in enumerate(self.arrays, start=1) if n != "where"]
         return (y, *(operands[i] for i in kept)), (mask[0], *(mask[i] for i in kept))
+
+    def without_added(self) -> Operation:
+        return self
 
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
         return self._value(el, operands).astype(operands[0].dtype)

@@ -1,8 +1,8 @@
 """The rule that `implementation=None` follows, as data: each row with the evidence that put it there.
 
-A Pallas call is opaque, so it breaks the fusions around it. A kernel is chosen where it beats jaxact's own reference
-under XLA in context, and nowhere else. Bytes are those of the program that XLA compiles for an H200, over the bytes
-that have to move; the rows are changed by measurements, not by hopes.
+A Pallas call is opaque, so it breaks the fusions around it. A kernel is chosen where it beats jaxact's own
+reference under XLA in context, and nowhere else. Bytes are those of the program that XLA compiles for an H200,
+over the bytes that have to move; the rows are changed by measurements, not by hopes.
 """
 
 import dataclasses

@@ -9,8 +9,8 @@ automatic mesh           ``custom_partitioning``; the shardings are known when t
 anything else            the reference, with the reason
 =====================  =========================================================================================
 
-Operands broadcast against operand 0 from the right, so its sharding says how all of them and the results lie: an axis
-that a result has not, or has with one entry, was summed, and is summed over the devices it was split over.
+Operands broadcast against operand 0 from the right, so its sharding says how all of them and the results lie: an
+axis that a result has not, or has with one entry, was summed, and is summed over the devices it was split over.
 """
 
 import dataclasses
@@ -116,7 +116,7 @@ def apart(operands: Sequence[Any]) -> Any:
     return jax.sharding.use_abstract_mesh(AbstractMesh((), (), **device))
 
 
-# -- from the sharding of operand 0 to all others -----------------------------------------------------------------
+# -- from the sharding of operand 0 to all others -------------------------------------------------------------
 
 
 def _entries(spec: Any, rank: int) -> tuple[Entry, ...]:
@@ -150,7 +150,7 @@ def _locally(run: Run, entries: Sequence[Entry], results: Sequence[P]) -> Run:
     return local
 
 
-# -- explicit mesh ---------------------------------------------------------------------------------------------------
+# -- explicit mesh --------------------------------------------------------------------------------------------
 
 
 def _mapped(run: Run, operands: Sequence[Any], results: Sequence[Any]) -> Run:
@@ -169,7 +169,7 @@ def _mapped(run: Run, operands: Sequence[Any], results: Sequence[Any]) -> Run:
     return call
 
 
-# -- automatic mesh --------------------------------------------------------------------------------------------------
+# -- automatic mesh -------------------------------------------------------------------------------------------
 
 
 def _partitioned(run: Run, operands: Sequence[Any], results: Sequence[Any], rows: Sequence[int]) -> Run:
