@@ -19,7 +19,7 @@ FLOATS: Final = ("float32", "float16", "bfloat16", *FLOAT8)
 # What each kind of kernel takes, results included.
 DTYPES: Final[Mapping[str, Sequence[str]]] = {
     "elementwise": (*FLOATS, "int8"),
-    "gated": FLOATS,
+    "gated": ("float32", "float16", "bfloat16"),
     "reduce": ("float32", "float16", "bfloat16"),
     "rowwise": ("float32", "float16", "bfloat16", "int8"),
     "quantize": (*FLOATS, "int8"),

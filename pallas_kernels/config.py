@@ -6,3 +6,6 @@ Chosen from registers, spills and instructions of code compiled for H200 and B20
 # Accesses of 16 bytes that each thread makes of each operand of an elementwise pass: two hide latency and leave
 # registers for several blocks on a multiprocessor.
 ELEMENTWISE_UNROLL = 2
+
+# The same of each half: a block holds two operands.
+GATED_UNROLL = 1

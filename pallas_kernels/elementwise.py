@@ -1,7 +1,7 @@
 """One pass over arrays of one shape: every element of the results is a function of the elements at its place.
 
-Of any size and alignment. The array is flattened and cut into blocks, one for a warpgroup, with accesses of 16 bytes;
-then come pieces of 128 elements with accesses of one element, then single elements. No element is written twice.
+Of any size and alignment: the arrays are flattened and cut into blocks, one for a warpgroup, see
+`pallas_kernels.launch.tiles`.
 """
 
 import math
@@ -14,7 +14,7 @@ from jax import lax
 from jax.experimental import pallas as pl
 
 from pallas_kernels import config
-from pallas_kernels.launch import WARPGROUP, launch, load, single, store, strided, vector_size
+from pallas_kernels.launch import Tile, at_block, block_count, launch, load, store, tiles, vector_size
 
 Array = jax.Array
 Body = Callable[..., Array | tuple[Array, ...]]
@@ -33,9 +33,9 @@ def elementwise(
     """The results of ``body(*operands, *rows)``, each of the shape of the operands.
 
     Args:
-      body: Takes float32 blocks (and scalars, for rows of rank 0) and returns one, or a tuple of them, one for each of `out_dtypes`. It
-        may use what Mosaic GPU lowers, and must not look at shapes.
-      operands: At least one array; all of one shape, of any of the dtypes float32, float16, bfloat16, float8, int8.
+      body: Takes 1-D float32 blocks of one shape, and returns one, or a tuple of them, one for each of
+        `out_dtypes`. It may use what Mosaic GPU lowers.
+      operands: At least one array; all of one shape, of the dtypes in `pallas_kernels.capability.DTYPES`.
       rows: Arrays that repeat: of the length of the operands' last axis, or scalars of rank 0.
       approximate: See `pallas_kernels.launch.launch`.
       unroll: Accesses of each thread, of each operand.
@@ -47,44 +47,34 @@ def elementwise(
     if size == 0:
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
-    block = WARPGROUP * vector * unroll
-    blocks, rest = divmod(size, block)
-    narrow, singles = divmod(rest, WARPGROUP)
+    cut = tiles(size, vector, unroll)
     # Wrapped, so that every block reads one contiguous slice, from its start modulo the length.
-    wrapped = [r.reshape(1) if r.ndim == 0 else jnp.pad(r, (0, block), mode="wrap") for r in rows]
+    longest = max(tile.size for tile in cut)
+    wrapped = [r.reshape(1) if r.ndim == 0 else jnp.pad(r, (0, longest), mode="wrap") for r in rows]
 
     def kernel(*refs: Any) -> None:
         ins, refs = refs[: len(operands)], refs[len(operands) :]
         periodic, outs = refs[: len(rows)], refs[len(rows) :]
-        i = lax.axis_index("g0")
 
-        def row_block(row: Array, ref: Any, start: Any, length: int, layout: Any, aligned: int) -> Array:
+        def row_block(row: Array, ref: Any, start: Any, tile: Tile) -> Array:
             if row.ndim == 0:
-                return ref[0].astype(jnp.float32)
-            at = pl.multiple_of(lax.rem(start, row.size), math.gcd(row.size, aligned))
-            return load(ref.at[pl.ds(at, length)], layout)
+                return jnp.broadcast_to(ref[0].astype(jnp.float32), (tile.size,))
+            at = pl.multiple_of(lax.rem(start, row.size), math.gcd(row.size, tile.aligned))
+            return load(ref.at[pl.ds(at, tile.size)], tile.layout)
 
-        def piece(start: Any, length: int, layout: Any, aligned: int = 1) -> None:
-            at = pl.ds(start, length)
-            blocks = [load(ref.at[at], layout) for ref in ins]
-            blocks += [row_block(row, ref, start, length, layout, aligned) for row, ref in zip(rows, periodic)]
+        def run(start: Any, tile: Tile) -> None:
+            at = pl.ds(start, tile.size)
+            blocks = [load(ref.at[at], tile.layout) for ref in ins]
+            blocks += [row_block(row, ref, start, tile) for row, ref in zip(rows, periodic)]
             results = body(*blocks)
             for ref, value in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):
-                store(ref.at[at], jnp.broadcast_to(value, (length,)))
+                store(ref.at[at], jnp.broadcast_to(value, (tile.size,)))
 
-        if blocks:
-            start = pl.multiple_of(i * block, block)
-            pl.when(i < blocks)(lambda: piece(start, block, strided(block, vector), vector))
-        if narrow:
-            start_narrow = blocks * block + (i - blocks) * WARPGROUP
-            pl.when((i >= blocks) & (i < blocks + narrow))(
-                lambda: piece(start_narrow, WARPGROUP, strided(WARPGROUP, 1))
-            )
-        if singles:
-            at = size - singles + (i - blocks - narrow)
-            pl.when(i >= blocks + narrow)(lambda: piece(at, 1, single()))
+        at_block(cut, lax.axis_index("g0"), run)
 
-    grid = (blocks + narrow + singles,)
-    run = launch(kernel, out, grid, approximate=approximate, interpret=interpret, name="elementwise")
-    results = run(*(v.reshape(size) for v in operands), *wrapped)
+    grid = (block_count(cut),)
+    launched = launch(
+        kernel, out, grid, approximate=approximate, barriers=False, interpret=interpret, name="elementwise"
+    )
+    results = launched(*(v.reshape(size) for v in operands), *wrapped)
     return tuple(r.reshape(shape) for r in results)

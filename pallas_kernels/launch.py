@@ -1,10 +1,12 @@
 """What the kernels share: how they are launched, and how a warpgroup reads and writes global memory.
 
-Kernels are Mosaic GPU (`jax.experimental.pallas.mosaic_gpu`), which needs JAX 0.11.2 or later: import this module and
-those that build on it only where `pallas_kernels.capability.why_not` has no objection. Arithmetic is float32 in
-registers, whatever the operands are.
+Kernels are Mosaic GPU (`jax.experimental.pallas.mosaic_gpu`), which needs JAX 0.11.2 or later: import this module
+and those that build on it only where `pallas_kernels.capability.why_not` has no objection. Arithmetic is float32
+in registers, whatever the operands are.
 """
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,10 +14,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.experimental import pallas as pl
 from jax.experimental.pallas import mosaic_gpu as plgpu
 
 Array = jax.Array
-WARPGROUP = 128  # threads
+WARP = 32  # threads
+WARPGROUP = 128
 ACCESS = 16  # bytes, the widest access of a thread
 
 
@@ -64,15 +68,6 @@ def strided(size: int, vector: int) -> Any:
     return plgpu.Layout.WG_STRIDED((size,), vec_size=vector)
 
 
-def single() -> Any:
-    """The layout of a block of one element, which every thread holds.
-
-    Scalars are no substitute: Mosaic GPU lowers no bitcast of a scalar.
-    """
-    everywhere = {"warp_dims": (plgpu.Replicated(4),), "lane_dims": (plgpu.Replicated(32),), "vector_dim": -1}
-    return plgpu.Layout.TILED(plgpu.Tiling(((1,),)), **everywhere)
-
-
 def vector_size(*dtypes: Any) -> int:
     """The elements of one access: 16 bytes of the widest of the dtypes."""
     return ACCESS // max(jnp.dtype(d).itemsize for d in dtypes)
@@ -81,6 +76,86 @@ def vector_size(*dtypes: Any) -> int:
 def dividing_vector(size: int, *dtypes: Any) -> int:
     """The largest access with which a warpgroup covers `size` elements (a multiple of 128) without a rest."""
     return math.gcd(vector_size(*dtypes), size // WARPGROUP)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A range of a 1-D extent, cut into equal blocks.
+
+    Attributes:
+      start: Of the first block.
+      size: Of each block.
+      count: How many blocks follow each other.
+      layout: In which registers a warpgroup holds a block.
+      aligned: Every block starts at a multiple of this.
+    """
+
+    start: int
+    size: int
+    count: int
+    layout: Any
+    aligned: int
+
+
+def tiles(extent: int, vector: int, unroll: int) -> list[Tile]:
+    """Disjoint tiles that cover ``range(extent)``: full blocks, what is left of whole warpgroups, then of warps.
+
+    Full blocks have `unroll` accesses of `vector` elements a thread. What is left over is less than a block, in
+    one block of narrower accesses; then up to 127 elements, which every warp holds, or every thread.
+    """
+    found: list[Tile] = []
+    start = 0
+
+    def add(size: int, count: int, layout: Any, aligned: int) -> None:
+        nonlocal start
+        if size and count:
+            found.append(Tile(start, size, count, layout, aligned))
+            start += size * count
+
+    block = WARPGROUP * vector * unroll
+    add(block, extent // block, strided(block, vector), block)
+    rest = extent - start
+    narrow = rest - rest % WARPGROUP
+    if narrow:
+        step = math.gcd(vector, narrow // WARPGROUP)
+        add(narrow, 1, strided(narrow, step), step)
+    rest = extent - start
+    add(rest - rest % WARP, 1, by_warp(), 1)
+    add(rest % WARP, 1, by_thread(), 1)
+    return found
+
+
+def block_count(cut: Sequence[Tile]) -> int:
+    return sum(tile.count for tile in cut)
+
+
+def at_block(cut: Sequence[Tile], i: Any, run: Callable[[Any, Tile], None]) -> None:
+    """Run ``run(start, tile)`` on the i-th block of the tiles, `i` known when the kernel runs."""
+    first = 0
+    for tile in cut:
+        last = first + tile.count
+        start = pl.multiple_of(tile.start + (i - first) * tile.size, tile.aligned)
+        inside = functools.partial(run, start, tile)
+        if len(cut) == 1:
+            inside()
+        else:
+            pl.when((i >= first) & (i < last))(inside)
+        first = last
+
+
+def by_warp() -> Any:
+    """The layout of a block of k * 32 elements that each warp holds, an element of every 32 a thread."""
+    tiling = plgpu.Tiling(((WARP,), (1,)))
+    return plgpu.Layout.TILED(tiling, warp_dims=(plgpu.Replicated(4),), lane_dims=(-2,), vector_dim=-1)
+
+
+def by_thread() -> Any:
+    """The layout of a block that every thread holds.
+
+    Scalars would not do: Mosaic GPU lowers no bitcast of one, and no select by one.
+    """
+    replicated = {"warp_dims": (plgpu.Replicated(4),), "lane_dims": (plgpu.Replicated(WARP),)}
+    return plgpu.Layout.TILED(plgpu.Tiling(((1,),)), **replicated, vector_dim=-1)
 
 
 def load(ref: Any, layout: Any) -> Array:

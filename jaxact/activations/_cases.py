@@ -16,6 +16,13 @@ def step(condition: Array, x: Array) -> Array:
     return condition.astype(x.dtype)
 
 
+def choose(condition: Array | bool, yes: Array, no: Array) -> Array:
+    """jnp.where, but a condition on a number is decided here: Mosaic GPU lowers no select by a scalar."""
+    if isinstance(condition, bool):
+        return yes if condition else no
+    return jnp.where(condition, yes, no)
+
+
 def clamp(low: Real, x: Array, high: Real) -> Array:
     """x limited to [low, high], NaN stays NaN. A clamp, not selects: XLA fuses it into the GEMM before it."""
     if is_array(low) or is_array(high):
