@@ -6,17 +6,19 @@ the reason why the reference runs.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import jax
 import jax.numpy as jnp
 
 from jaxact._src import elementary, sharding
+from jaxact._src.operation import ElementwiseOperation, Operation
 from jaxact._src.rule import Direction
 
 if TYPE_CHECKING:
-    from jaxact._src.operation import Operation
+    from jaxact._src.rowwise import RowwiseOperation
 
 Array = jax.Array
 Run = Callable[..., tuple[Array, ...]]
@@ -81,22 +83,21 @@ class Kernel:
 
     Attributes:
       kind: A key of `pallas_kernels.capability.DTYPES`.
-      run: Takes the operands of the primitive and returns its results as a tuple, for any split of the operands.
+      run: Takes the operands of the primitive, or any split of them, and returns its results as a tuple; the
+        gradients of parameters in float32.
       operands: The abstract operands.
-      results: The dtypes of the results.
+      dtypes: Of what the kernel reads and writes.
       rows: The axes, counted from the right, that have to be whole.
-      longest_row: The most elements that the kernel takes along them, or None.
     """
 
     kind: str
     run: Run
     operands: tuple[Any, ...]
-    results: tuple[Any, ...]
+    dtypes: tuple[Any, ...]
     rows: tuple[int, ...] = ()
-    longest_row: int | None = None
 
 
-# -- whether ------------------------------------------------------------------------------------------------------
+# -- whether ---------------------------------------------------------------------------------------------------
 
 
 def why_not_here(platform: str | None, compute_capability: str | None) -> str | None:
@@ -110,9 +111,8 @@ def why_not(kernel: Kernel, platform: str | None, compute_capability: str | None
         kernel.kind,
         platform,
         compute_capability,
-        dtypes=[*(a.dtype for a in kernel.operands), *kernel.results],
+        dtypes=kernel.dtypes,
         shapes=[a.shape for a in kernel.operands],
-        longest_row=kernel.longest_row,
     )
 
 
@@ -131,10 +131,10 @@ def _objection(kind: str, platform: str | None, compute_capability: str | None, 
     return capability.why_not(kind, platform=platform, compute_capability=compute_capability, **of)
 
 
-# -- which --------------------------------------------------------------------------------------------------------
+# -- which -----------------------------------------------------------------------------------------------------
 
 
-def find(op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any]) -> Kernel | str:
+def find(op: Operation, direction: Direction, mask: Sequence[bool], operands: Sequence[Any]) -> Kernel | str:
     """The kernel of an operation, or the reason why there is none.
 
     Args:
@@ -143,27 +143,53 @@ def find(op: "Operation", direction: Direction, mask: Sequence[bool], operands: 
       mask: The operands of the operation that have a tangent or are asked for their cotangent.
       operands: Abstract operands of the primitive.
     """
-    if not op.is_product:
-        return f"no kernel for {op.name}"
-    return _elementwise(op, direction, mask, operands)
+    if isinstance(op, ElementwiseOperation):
+        return _elementwise(op, direction, mask, operands)
+    return _rowwise(cast("RowwiseOperation", op), direction, operands)
+
+
+def meaning(
+    op: Operation, direction: Direction, mask: Sequence[bool], operands: Sequence[Any]
+) -> Callable[..., tuple[Array, ...]]:
+    """What a kernel is to compute, as a function of arrays or of float32 blocks."""
+    el = elementary.profile("cuda", operands[0].dtype)
+    n = len(mask)
+    if direction == "value":
+        return lambda *blocks: (op.evaluate(el, *blocks),)
+    if direction == "backward":
+        return lambda *blocks: op.transpose(el, blocks[:n], blocks[n], mask)
+
+    def tangent(*blocks: Array) -> tuple[Array, ...]:
+        moving = iter(blocks[n:])
+        return (op.linear(el, blocks[:n], [next(moving) if m else None for m in mask]),)
+
+    return tangent
+
+
+# -- elementwise: one pass, or one pass that also sums up the gradients of parameters --------------------------
 
 
 def _elementwise(
-    op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any]
+    op: ElementwiseOperation, direction: Direction, mask: Sequence[bool], operands: Sequence[Any]
 ) -> Kernel | str:
     x = operands[0]
     kinds = [_kind(a.shape, x.shape) for a in operands]
     if None in kinds:
         odd = operands[kinds.index(None)].shape
         return f"kernels take parameters that are scalars or have one value a channel of the last axis, got {odd}"
-    asked = [k for k, m in zip(kinds, mask) if m]
-    if direction == "backward" and "row" in asked:
-        return "no kernel for the gradient of a parameter"
-    body, dtypes = meaning(op, direction, mask, operands)
-    unknown = _not_lowered(body, len(operands))
-    if unknown:
-        return f"kernels have no {unknown}, which the formula of {op.name} needs"
-    return Kernel("elementwise", _whole_and_rows(body, kinds, dtypes), tuple(operands), dtypes)
+    summed = direction == "backward" and any(m and k == "row" for m, k in zip(mask, kinds))
+    if summed and "whole" in kinds[1:-1]:
+        return "no kernel sums up the gradient of one parameter beside another of the shape of x"
+    body = meaning(op, direction, mask, operands)
+    lacking = _not_lowered(body, len(operands))
+    if lacking:
+        return f"kernels have no {lacking}, which the formula of {op.name} needs"
+    asked = [a.dtype for a, m in zip(operands, mask) if m]
+    dtypes = tuple(asked) if direction == "backward" else (x.dtype,)
+    all_dtypes = (*(a.dtype for a in operands), *dtypes)
+    if summed:
+        return Kernel("reduce", _summing(op, mask, x.dtype), tuple(operands), all_dtypes)
+    return Kernel("elementwise", _whole_and_rows(body, kinds, dtypes), tuple(operands), all_dtypes)
 
 
 def _kind(shape: Sequence[Any], whole: Sequence[Any]) -> str | None:
@@ -172,25 +198,6 @@ def _kind(shape: Sequence[Any], whole: Sequence[Any]) -> str | None:
         return "whole"
     entries = [n for n in shape if n != 1]
     return "row" if not entries or (shape[-1] == whole[-1] and entries == [shape[-1]]) else None
-
-
-def meaning(
-    op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any]
-) -> tuple[Callable[..., tuple[Array, ...]], tuple[Any, ...]]:
-    """What a kernel is to compute, as a function of arrays or of float32 blocks, and the dtypes of the results."""
-    el = elementary.profile("cuda", operands[0].dtype)
-    n = len(mask)
-    if direction == "value":
-        return lambda *blocks: (op.evaluate(el, *blocks),), (operands[0].dtype,)
-    if direction == "backward":
-        dtypes = tuple(a.dtype for a, m in zip(operands, mask) if m)
-        return lambda *blocks: op.transpose(el, blocks[:n], blocks[n], mask), dtypes
-
-    def tangent(*blocks: Array) -> tuple[Array, ...]:
-        moving = iter(blocks[n:])
-        return (op.linear(el, blocks[:n], [next(moving) if m else None for m in mask]),)
-
-    return tangent, (operands[0].dtype,)
 
 
 def _not_lowered(body: Callable[..., Any], operands: int) -> str:
@@ -231,3 +238,83 @@ def _whole_and_rows(body: Callable[..., Any], kinds: Sequence[str | None], dtype
 
 def _as_row(operand: Array) -> Array:
     return operand.reshape(()) if operand.size == 1 else operand.reshape(-1)
+
+
+def _summing(op: ElementwiseOperation, mask: Sequence[bool], dtype: Any) -> Run:
+    """The kernel that writes the gradient in x and sums up those in the parameters."""
+    el = elementary.profile("cuda", dtype)
+
+    def body(x: Array, ct: Array, *parameters: Array) -> tuple[Array, list[Array]]:
+        terms = [
+            op.term(el, (x, *parameters), i, ct) if asked else jnp.zeros_like(ct) for i, asked in enumerate(mask)
+        ]
+        return terms[0], terms[1:]
+
+    def run(x: Array, *rest: Array) -> tuple[Array, ...]:
+        from pallas_kernels import reduce  # noqa: PLC0415  (lazily, see above)
+
+        *parameters, ct = rest
+        dx, gradients = reduce.backward(body, x, [_as_row(p) for p in parameters], ct)
+        found = (dx, *(g.reshape(p.shape) for g, p in zip(gradients, parameters)))
+        return tuple(v for v, asked in zip(found, mask) if asked)
+
+    return run
+
+
+# -- rows -----------------------------------------------------------------------------------------------------
+
+_ALPHA: Final = {"sparsemax": 2.0, "entmax15": 1.5}
+
+
+def _rowwise(op: "RowwiseOperation", direction: Direction, operands: Sequence[Any]) -> Kernel | str:
+    found = _row_call(op, direction)
+    if isinstance(found, str):
+        return found
+    name, call = found
+    if sorted(op.axes) != list(range(-len(op.axes), 0)):
+        return "the kernels take rows along the last axes only"
+    from pallas_kernels import row_plan  # noqa: PLC0415  (lazily, see above)
+
+    reason = row_plan.why_not(name, op.row_length(operands[0]))
+    if reason:
+        return reason
+
+    def run(*arrays: Array) -> tuple[Array, ...]:
+        from pallas_kernels import rowwise  # noqa: PLC0415  (lazily, see above)
+
+        x = arrays[0]
+        n = math.prod(x.shape[a] for a in op.axes)
+        rows = [jnp.broadcast_to(v, x.shape).reshape(-1, n) for v in arrays]
+        return (call(rowwise, *rows).reshape(x.shape),)
+
+    masked = ["int8" if a.dtype == bool else a.dtype for a in operands]
+    return Kernel("rowwise", run, tuple(operands), (*masked, operands[0].dtype), rows=op.axes)
+
+
+def _row_call(op: "RowwiseOperation", direction: Direction) -> tuple[str, Callable[..., Array]] | str:
+    """The name of the kernel in `pallas_kernels.row_plan`, and its call: of the module and the 2-D operands."""
+    scale: dict[str, Any] = {"scale": op.scale}
+    alpha = _ALPHA.get(op.name) or dict(op.static).get("alpha")
+    softmax = op.name in ("softmax", "softmin")
+    if not (softmax or op.name == "log_softmax") and alpha is None:
+        return f"no kernel for {op.name}" + (" with an array of alphas" if op.arrays else "")
+    if alpha is not None and not 1.0 < alpha <= 2.0:
+        return f"the entmax kernel takes alpha in (1, 2], got {alpha:g}"
+    if direction == "value":
+        if alpha is not None:
+            return "entmax", lambda k, x, *where: k.entmax(x, alpha=alpha, where=_first(where), **scale)
+        log = not softmax
+        return "softmax", lambda k, x, *where: k.softmax(x, log=log, where=_first(where), **scale)
+    if op.saves_output and softmax:  # these are symmetric: a tangent goes the way of a cotangent
+        return "softmax_backward", lambda k, y, ct: k.softmax_backward(y, ct, **scale)
+    if op.saves_output and alpha is not None:
+        return "entmax_backward", lambda k, y, ct: k.entmax_backward(y, ct, alpha=alpha, **scale)
+    if direction == "backward" and not op.saves_output and op.name == "log_softmax":
+        return "log_softmax_backward", lambda k, x, *rest: k.log_softmax_backward(
+            x, rest[-1], where=_first(rest[:-1]), **scale
+        )
+    return f"no kernel for this direction of {op.name} from its {op.residual}"
+
+
+def _first(operands: Sequence[Array]) -> Array | None:
+    return operands[0] if operands else None

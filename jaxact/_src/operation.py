@@ -187,12 +187,15 @@ class ElementwiseOperation(Operation):
     def transpose(
         self, el: Elementary, residuals: Sequence[Array], cotangent: Array, mask: Sequence[bool]
     ) -> tuple[Array, ...]:
-        ct = cotangent.astype(el.dtype)
         return tuple(
-            unbroadcast(self._slope(el, residuals, i) * ct, residuals[i]).astype(residuals[i].dtype)
+            unbroadcast(self.term(el, residuals, i, cotangent), residuals[i]).astype(residuals[i].dtype)
             for i, m in enumerate(mask)
             if m
         )
+
+    def term(self, el: Elementary, residuals: Sequence[Array], operand: int, cotangent: Array) -> Array:
+        """The cotangent of an operand before it is summed to that operand's shape, in the profile's dtype."""
+        return self._slope(el, residuals, operand) * cotangent.astype(el.dtype)
 
     def differentiate(self, operand: int, *, of_input: bool = False) -> "ElementwiseOperation":
         of_output = self.of_output or (self.saves_output and not of_input)

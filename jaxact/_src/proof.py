@@ -57,7 +57,7 @@ def failure(
     key = (kernel.kind, op.family, direction, device.device_kind)
     with _lock:
         if key not in _failures:
-            _failures[key] = _check(kernel, kernels.meaning(op, direction, mask, kernel.operands)[0], device)
+            _failures[key] = _check(kernel, op, direction, mask, device)
             if _failures[key]:
                 warnings.warn(
                     f"jaxact: the {kernel.kind} kernel for {op.name} ({direction}) {_failures[key]} on "
@@ -69,27 +69,31 @@ def failure(
     return found and f"the kernel {found} on {device.device_kind}"
 
 
-def _check(kernel: Kernel, reference: Callable[..., Any], device: jax.Device) -> str | None:
+def _check(
+    kernel: Kernel, op: "Operation", direction: Direction, mask: Sequence[bool], device: jax.Device
+) -> str | None:
+    reference = kernels.meaning(op, direction, mask, kernel.operands)
+    case = _small_case(kernel, positive=op.saves_output and direction != "value")
     with concurrent.futures.ThreadPoolExecutor(1) as alone:
-        return alone.submit(_compare, kernel, reference, device).result()
+        return alone.submit(_compare, kernel, reference, case, device).result()
 
 
-def _compare(kernel: Kernel, reference: Callable[..., Any], device: jax.Device) -> str | None:
-    operands = jax.device_put(_small_case(kernel), device)
+def _compare(kernel: Kernel, reference: Callable[..., Any], case: Sequence[Any], device: jax.Device) -> str | None:
+    operands = jax.device_put(case, device)
     expected = jax.jit(reference)(*operands)
     try:
         results = jax.block_until_ready(jax.jit(kernel.run)(*operands))
     except Exception as error:  # whatever it is, it is the reason why this kernel cannot be used
         return f"does not run ({type(error).__name__}: {error})"
     for got, wanted in zip(results, expected):
-        difference = _difference(np.asarray(got), np.asarray(wanted))
+        difference = _difference(np.asarray(got.astype(wanted.dtype)), np.asarray(wanted))
         if difference:
             return difference
     return None
 
 
-def _small_case(kernel: Kernel) -> list[np.ndarray[Any, Any]]:
-    """A few rows, of the length that the program has."""
+def _small_case(kernel: Kernel, positive: bool) -> list[np.ndarray[Any, Any]]:
+    """A few rows, of the length that the program has; operand 0 of positive entries where it is an output."""
     whole = kernel.operands[0].shape
     rank = len(whole)
     small = [
@@ -101,8 +105,8 @@ def _small_case(kernel: Kernel) -> list[np.ndarray[Any, Any]]:
         skipped = rank - aval.ndim
         shape = [m if n == w else n for n, w, m in zip(aval.shape, whole[skipped:], small[skipped:])]
         values = random.uniform(0.25, 4.0, shape) * random.choice([-1.0, 1.0], shape)
-        case.append((values > 0).astype(aval.dtype) if aval.dtype == np.int8 else values.astype(aval.dtype))
-    return case
+        case.append(values > 0 if aval.dtype == bool else values.astype(aval.dtype))
+    return [np.abs(case[0]), *case[1:]] if positive else case
 
 
 def _difference(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> str | None:

@@ -100,7 +100,7 @@ def spread(run: Run, operands: Sequence[Any], results: Sequence[Any], rows: Sequ
         return _mapped(run, operands, results)
     if kind == "automatic":
         return _partitioned(run, operands, results, rows)
-    return run
+    return _locally(run, results)
 
 
 def mesh_of(operands: Sequence[Any]) -> AbstractMesh | None:
@@ -139,13 +139,14 @@ def _summed(entries: Sequence[Entry], spec: P) -> tuple[str, ...]:
     return tuple(name for entry in entries for name in _names(entry) if name not in kept)
 
 
-def _locally(run: Run, entries: Sequence[Entry], results: Sequence[P]) -> Run:
-    """The kernel on a shard, and what it summed, summed over the devices."""
+def _locally(run: Run, results: Sequence[Any], entries: Sequence[Entry] = (), specs: Sequence[P] = ()) -> Run:
+    """The kernel on a shard, and what it summed, summed over the devices and only then rounded."""
+    over = [_summed(entries, spec) for spec in specs] or [()] * len(results)
 
     def local(*operands: jax.Array) -> tuple[jax.Array, ...]:
         outputs = run(*operands)
-        over = [_summed(entries, spec) for spec in results]
-        return tuple(jax.lax.psum(v, names) if names else v for v, names in zip(outputs, over))
+        totals = (jax.lax.psum(v, names) if names else v for v, names in zip(outputs, over))
+        return tuple(v.astype(a.dtype) for v, a in zip(totals, results, strict=True))
 
     return local
 
@@ -159,7 +160,7 @@ def _mapped(run: Run, operands: Sequence[Any], results: Sequence[Any]) -> Run:
     entries = _entries(x.sharding.spec, x.ndim)
     ins, outs = (tuple(_along(entries, x.shape, a.shape) for a in avals) for avals in (operands, results))
     mapped = jax.shard_map(
-        _locally(run, entries, outs), mesh=x.sharding.mesh, in_specs=ins, out_specs=outs, check_vma=False
+        _locally(run, results, entries, outs), mesh=x.sharding.mesh, in_specs=ins, out_specs=outs, check_vma=False
     )
 
     def call(*values: jax.Array) -> tuple[jax.Array, ...]:
@@ -182,7 +183,7 @@ def _partitioned(run: Run, operands: Sequence[Any], results: Sequence[Any], rows
             if axis - rank in rows or n % math.prod(mesh.shape[name] for name in _names(entries[axis])):
                 entries[axis] = None  # an uneven split would be padded, and the padding summed
         ins, outs = (tuple(_along(entries, whole, a.shape) for a in avals) for avals in (operands, results))
-        local = _locally(run, entries, outs)
+        local = _locally(run, results, entries, outs)
 
         def lower(*values: jax.Array) -> tuple[jax.Array, ...]:
             with apart(operands):
@@ -191,7 +192,7 @@ def _partitioned(run: Run, operands: Sequence[Any], results: Sequence[Any], rows
         on_mesh = [tuple(NamedSharding(mesh, spec) for spec in specs) for specs in (outs, ins)]
         return mesh, lower, *on_mesh
 
-    call = custom_partitioning(run)
+    call = custom_partitioning(_locally(run, results))
     call.def_partition(
         partition=partition,
         infer_sharding_from_operands=None,
