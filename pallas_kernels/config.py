@@ -9,3 +9,9 @@ ELEMENTWISE_UNROLL = 2
 
 # The same of each half: a block holds two operands.
 GATED_UNROLL = 1
+
+# A backward pass with sums: blocks of the grid (about four on each multiprocessor), the fewest rows that one adds
+# up, and the rows that it has in flight.
+REDUCE_GRID = 528
+REDUCE_ROWS = 16
+REDUCE_ROWS_AT_ONCE = 4

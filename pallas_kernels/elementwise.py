@@ -14,7 +14,18 @@ from jax import lax
 from jax.experimental import pallas as pl
 
 from pallas_kernels import config
-from pallas_kernels.launch import Tile, at_block, block_count, launch, load, store, tiles, vector_size
+from pallas_kernels.launch import (
+    Tile,
+    at_block,
+    block_count,
+    launch,
+    load,
+    load_row,
+    store,
+    tiles,
+    vector_size,
+    wrap_rows,
+)
 
 Array = jax.Array
 Body = Callable[..., Array | tuple[Array, ...]]
@@ -48,24 +59,16 @@ def elementwise(
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
     cut = tiles(size, vector, unroll)
-    # Wrapped, so that every block reads one contiguous slice, from its start modulo the length.
     longest = max(tile.size for tile in cut)
-    wrapped = [r.reshape(1) if r.ndim == 0 else jnp.pad(r, (0, longest), mode="wrap") for r in rows]
 
     def kernel(*refs: Any) -> None:
         ins, refs = refs[: len(operands)], refs[len(operands) :]
         periodic, outs = refs[: len(rows)], refs[len(rows) :]
 
-        def row_block(row: Array, ref: Any, start: Any, tile: Tile) -> Array:
-            if row.ndim == 0:
-                return jnp.broadcast_to(ref[0].astype(jnp.float32), (tile.size,))
-            at = pl.multiple_of(lax.rem(start, row.size), math.gcd(row.size, tile.aligned))
-            return load(ref.at[pl.ds(at, tile.size)], tile.layout)
-
         def run(start: Any, tile: Tile) -> None:
             at = pl.ds(start, tile.size)
             blocks = [load(ref.at[at], tile.layout) for ref in ins]
-            blocks += [row_block(row, ref, start, tile) for row, ref in zip(rows, periodic)]
+            blocks += [load_row(ref, row, start, tile) for row, ref in zip(rows, periodic)]
             results = body(*blocks)
             for ref, value in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):
                 store(ref.at[at], jnp.broadcast_to(value, (tile.size,)))
@@ -76,5 +79,5 @@ def elementwise(
     launched = launch(
         kernel, out, grid, approximate=approximate, barriers=False, interpret=interpret, name="elementwise"
     )
-    results = launched(*(v.reshape(size) for v in operands), *wrapped)
+    results = launched(*(v.reshape(size) for v in operands), *wrap_rows(rows, longest))
     return tuple(r.reshape(shape) for r in results)

@@ -163,6 +163,19 @@ def load(ref: Any, layout: Any) -> Array:
     return plgpu.load(ref, layout=layout, optimized=False).astype(jnp.float32)
 
 
+def wrap_rows(rows: Sequence[Array], longest: int) -> list[Array]:
+    """Rows for `load_row`: continued from their start, so that blocks up to `longest` are one contiguous slice."""
+    return [r.reshape(1) if r.ndim == 0 else jnp.pad(r, (0, longest), mode="wrap") for r in rows]
+
+
+def load_row(ref: Any, row: Array, start: Any, tile: Tile) -> Array:
+    """The block, at `start` of an extent, of a row that repeats along it; `ref` is of the wrapped row."""
+    if row.ndim == 0:
+        return jnp.broadcast_to(ref[0].astype(jnp.float32), (tile.size,))
+    at = pl.multiple_of(lax.rem(start, row.size), math.gcd(row.size, tile.aligned))
+    return load(ref.at[pl.ds(at, tile.size)], tile.layout)
+
+
 def store(ref: Any, value: Array) -> None:
     """Write a block, rounded once to the dtype of the ref, as JAX's cast does."""
     plgpu.store(ref, _cast(value, ref.dtype), optimized=False)
