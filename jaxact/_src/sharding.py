@@ -128,7 +128,7 @@ def _names(entry: Entry) -> tuple[str, ...]:
 
 
 def _along(entries: Sequence[Entry], whole: Sequence[int], shape: Sequence[int]) -> P:
-    """The spec of an array that broadcasts against one of shape `whole`: split alike, but for axes of one entry."""
+    """The spec of an array that broadcasts against shape `whole`: split alike, except axes of one entry."""
     skipped = len(whole) - len(shape)
     return P(*(e if n == m else None for e, n, m in zip(entries[skipped:], shape, whole[skipped:])))
 
