@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import pallas_kernels
 import pytest
 
+import pallas_kernels
 from pallas_kernels import capability
 
 

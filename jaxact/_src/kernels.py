@@ -143,6 +143,8 @@ def find(op: Operation, direction: Direction, mask: Sequence[bool], operands: Se
       mask: The operands of the operation that have a tangent or are asked for their cotangent.
       operands: Abstract operands of the primitive.
     """
+    if any(a.dtype == jnp.float64 for a in operands):
+        return "kernels compute in float32, not in float64"
     if isinstance(op, ElementwiseOperation):
         return _elementwise(op, direction, mask, operands)
     return _rowwise(cast("RowwiseOperation", op), direction, operands)
