@@ -37,6 +37,7 @@ def elementwise(
     out_dtypes: Sequence[Any],
     *,
     rows: Sequence[Array] = (),
+    in_place: bool = False,
     approximate: bool = False,
     unroll: int = config.ELEMENTWISE_UNROLL,
     interpret: Any = None,
@@ -45,9 +46,11 @@ def elementwise(
 
     Args:
       body: Takes 1-D float32 blocks of one shape, and returns one, or a tuple of them, one for each of
-        `out_dtypes`. It may use what Mosaic GPU lowers.
+        `out_dtypes`. It may use what Mosaic GPU lowers. Results that become int8 must be whole and in its range.
       operands: At least one array; all of one shape, of the dtypes in `pallas_kernels.capability.DTYPES`.
       rows: Arrays that repeat: of the length of the operands' last axis, or scalars of rank 0.
+      in_place: Write the first result over the first operand, which must have its dtype. XLA then copies that
+        operand only where it is needed afterwards.
       approximate: See `pallas_kernels.launch.launch`.
       unroll: Accesses of each thread, of each operand.
       interpret: A `plgpu.InterpretGPUParams` runs the kernel on the CPU.
@@ -59,25 +62,36 @@ def elementwise(
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
     cut = tiles(size, vector, unroll)
-    longest = max(tile.size for tile in cut)
+    ins, periodic = len(operands), len(rows)
 
     def kernel(*refs: Any) -> None:
-        ins, refs = refs[: len(operands)], refs[len(operands) :]
-        periodic, outs = refs[: len(rows)], refs[len(rows) :]
+        outs = refs[:1] if in_place else ()
+        outs += refs[ins + periodic :]
 
         def run(start: Any, tile: Tile) -> None:
             at = pl.ds(start, tile.size)
-            blocks = [load(ref.at[at], tile.layout) for ref in ins]
-            blocks += [load_row(ref, row, start, tile) for row, ref in zip(rows, periodic)]
+            blocks = [load(ref.at[at], tile.layout) for ref in refs[:ins]]
+            blocks += [load_row(ref, row, start, tile) for ref, row in zip(refs[ins:], rows)]
             results = body(*blocks)
             for ref, value in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):
                 store(ref.at[at], jnp.broadcast_to(value, (tile.size,)))
 
         at_block(cut, lax.axis_index("g0"), run)
 
-    grid = (block_count(cut),)
     launched = launch(
-        kernel, out, grid, approximate=approximate, barriers=False, interpret=interpret, name="elementwise"
+        kernel,
+        out[1:] if in_place else out,
+        (block_count(cut),),
+        approximate=approximate,
+        barriers=in_place,  # where every warp holds a block, none may write before all have read
+        interpret=interpret,
+        name="elementwise",
     )
-    results = launched(*(v.reshape(size) for v in operands), *wrap_rows(rows, longest))
+    flat: list[Any] = [v.reshape(size) for v in operands]
+    repeated = wrap_rows(rows, max(tile.size for tile in cut))
+    if in_place:
+        flat[0] = jax.new_ref(flat[0])
+    results = launched(*flat, *repeated)
+    if in_place:
+        results = (jax.freeze(flat[0]), *results)
     return tuple(r.reshape(shape) for r in results)

@@ -12,11 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import mosaic_gpu as plgpu
 
 from pallas_kernels import config
 from pallas_kernels.elementwise import elementwise
-from pallas_kernels.launch import Tile, at_block, block_count, launch, load, store, tiles, vector_size
+from pallas_kernels.launch import Tile, at_block, block_count, launch, load, plgpu, store, tiles, vector_size
 
 Array = jax.Array
 Packed = Array | Sequence[Array]
@@ -77,7 +76,7 @@ class _Concatenated:
     def __init__(self, half: Sequence[int], dtype: Any):
         self.extent = half[-1]  # of what is cut into tiles
         self.rows = math.prod(half[:-1])
-        self.half_shape = (self.rows, self.extent)
+        self.half_shape: tuple[int, ...] = (self.rows, self.extent)
         self.packed = jax.ShapeDtypeStruct((self.rows, 2 * self.extent), dtype)  # as the kernel sees it
         self.vector = vector_size(dtype)
 

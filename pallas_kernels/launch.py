@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import mosaic_gpu as plgpu
+from jax.experimental.pallas import mosaic_gpu
+
+plgpu: Any = mosaic_gpu  # its signatures differ between the versions of JAX that type checkers meet
 
 Array = jax.Array
 WARP = 32  # threads
@@ -49,7 +51,7 @@ def launch(
         hardware's (2 ULP, subnormal results are 0) either way, division exact either way.
       name: What the kernel is called in profiles.
     """
-    several = {"num_threads": warpgroups, "thread_name": "wg"} if warpgroups > 1 else {}
+    several: dict[str, Any] = {"num_threads": warpgroups, "thread_name": "wg"} if warpgroups > 1 else {}
     return plgpu.kernel(
         body,
         out_type=out,

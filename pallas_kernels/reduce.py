@@ -6,6 +6,7 @@ order of additions is fixed, so results are reproducible.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import mosaic_gpu as plgpu
 
 from pallas_kernels import config
 from pallas_kernels.launch import (
@@ -25,6 +25,7 @@ from pallas_kernels.launch import (
     launch,
     load,
     load_row,
+    plgpu,
     store,
     tiles,
     vector_size,
@@ -75,7 +76,7 @@ def backward(
     dx, *sums = launched(x.reshape(-1), ct.reshape(-1), *wrap_rows(parameters, max(t.size for t in plan.all)))
     # A row of all channels, once or many times, is what partial sums and leftovers have in common.
     channels = 1 if scalars else x.shape[-1]
-    totals = sum(jnp.sum(s.reshape(count, -1, channels), axis=1) for s in sums)
+    totals = functools.reduce(jnp.add, (jnp.sum(s.reshape(count, -1, channels), axis=1) for s in sums))
     gradients = tuple(t if p.ndim else jnp.sum(t) for p, t in zip(parameters, totals))
     return dx.reshape(x.shape), gradients
 
@@ -133,7 +134,7 @@ def _kernel(body: Body, plan: _Plan, parameters: Sequence[Array], scalars: bool)
         row_refs, (dx_ref, *outs) = refs[: len(parameters)], refs[len(parameters) :]
         i = lax.axis_index("g0")
 
-        def visit(starts: Sequence[Any], tile: Tile, values: Sequence[Array]) -> list[Sequence[Array]]:
+        def visit(starts: Sequence[Any], tile: Tile, values: Sequence[Array]) -> list[list[Array]]:
             """Write dx of some blocks and return their terms; all are loaded before any is stored."""
             places = [pl.ds(start, tile.size) for start in starts]
             loaded = [[load(ref.at[at], tile.layout) for ref in (x_ref, ct_ref)] for at in places]

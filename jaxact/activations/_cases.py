@@ -1,6 +1,7 @@
 """What the activations by cases share."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ def step(condition: Array, x: Array) -> Array:
     return condition.astype(x.dtype)
 
 
-def choose(condition: Array | bool, yes: Array, no: Array) -> Array:
+def choose(condition: Array | bool, yes: Real, no: Real) -> Any:
     """jnp.where, but a condition on a number is decided here: Mosaic GPU lowers no select by a scalar."""
     if isinstance(condition, bool):
         return yes if condition else no
