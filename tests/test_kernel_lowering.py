@@ -1,6 +1,6 @@
-"""Programs lowered for cuda hold a kernel where one was chosen, under every transformation; no GPU or plugin is needed.
+"""Programs lowered for cuda hold a kernel where one was chosen, under every transformation.
 
-What is counted is the custom call in the lowered text, not what `explain` says.
+What is counted is the custom call in the lowered text, not what `explain` says. No GPU and no plugin is needed.
 """
 
 import functools
@@ -13,6 +13,7 @@ from cases import DEFAULTS
 from jax import export
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
+from standin import fresh
 
 import jaxact
 from pallas_kernels import capability
@@ -25,7 +26,7 @@ X = jax.ShapeDtypeStruct((16, 256), jnp.float32)
 
 def kernels(function, *args) -> int:
     """The kernels of a program for cuda."""
-    text = jax.jit(lambda *v: function(*v)).trace(*args).lower(lowering_platforms=("cuda",)).as_text()
+    text = fresh(function).trace(*args).lower(lowering_platforms=("cuda",)).as_text()
     return text.count(f"stablehlo.custom_call @{TARGET}")
 
 
@@ -146,3 +147,14 @@ def test_export_with_kernels():
     assert exported.mlir_module().count(TARGET) == 1
     again = export.deserialize(exported.serialize())
     assert again.mlir_module().count(TARGET) == 1
+
+
+def test_in_place():
+    """The kernel writes over its operand."""
+
+    def text(inplace):
+        run = fresh(lambda x: jaxact.relu(x, inplace=inplace, implementation="pallas"))
+        return run.trace(X).lower(lowering_platforms=("cuda",)).as_text()
+
+    assert "output_operand_alias" in text(True)
+    assert "output_operand_alias" not in text(False)

@@ -1,4 +1,4 @@
-"""Kernels on eight devices: each works on its shard, nothing is gathered, a parameter's gradient is one all-reduce.
+"""Kernels on eight devices: each works on its shard, nothing is gathered; a parameter's gradient is an all-reduce.
 
 On the CPU, with stand-ins for the kernels; `tests/test_kernel_compile.py` does the same for eight H200s.
 """

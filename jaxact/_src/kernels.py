@@ -191,7 +191,8 @@ def _elementwise(
     all_dtypes = (*(a.dtype for a in operands), *dtypes)
     if summed:
         return Kernel("reduce", _summing(op, mask, x.dtype), tuple(operands), all_dtypes)
-    return Kernel("elementwise", _whole_and_rows(body, kinds, dtypes), tuple(operands), all_dtypes)
+    in_place = op.inplace and direction == "value"
+    return Kernel("elementwise", _whole_and_rows(body, kinds, dtypes, in_place), tuple(operands), all_dtypes)
 
 
 def _kind(shape: Sequence[Any], whole: Sequence[Any]) -> str | None:
@@ -220,7 +221,9 @@ def _primitives(jaxpr: Any) -> list[str]:
     return found
 
 
-def _whole_and_rows(body: Callable[..., Any], kinds: Sequence[str | None], dtypes: tuple[Any, ...]) -> Run:
+def _whole_and_rows(
+    body: Callable[..., Any], kinds: Sequence[str | None], dtypes: tuple[Any, ...], in_place: bool
+) -> Run:
     """The elementwise kernel; a body takes its operands in their order, the kernel rows after whole arrays."""
     places = sorted(range(len(kinds)), key=lambda i: kinds[i] == "row")
 
@@ -233,7 +236,7 @@ def _whole_and_rows(body: Callable[..., Any], kinds: Sequence[str | None], dtype
 
         whole = [v for v, k in zip(operands, kinds) if k == "whole"]
         rows = [_as_row(v) for v, k in zip(operands, kinds) if k == "row"]
-        return elementwise(in_order, whole, dtypes, rows=rows)
+        return elementwise(in_order, whole, dtypes, rows=rows, in_place=in_place)
 
     return run
 

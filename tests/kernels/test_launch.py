@@ -34,7 +34,8 @@ def test_at_most_four_tiles_and_full_blocks_first(extent):
 
 
 @pytest.mark.parametrize(
-    ("dtypes", "vector"), [(["float32"], 4), (["bfloat16"], 8), (["float8_e5m2"], 16), (["bfloat16", "float32"], 4)]
+    ("dtypes", "vector"),
+    [(["float32"], 4), (["bfloat16"], 8), (["float8_e5m2"], 16), (["bfloat16", "float32"], 4)],
 )
 def test_an_access_is_16_bytes_of_the_widest(dtypes, vector):
     assert launch.vector_size(*dtypes) == vector
