@@ -68,7 +68,7 @@ def test_none_where_the_gpu_is_not_known_or_not_asked_for(implementation):
         ("vmap", jax.vmap(gelu, in_axes=1, out_axes=1), (X,), 1),
         ("vmap of grad", jax.vmap(jax.grad(lambda v: gelu(v).sum())), (X,), 1),
         ("scan", lambda x: jax.lax.scan(lambda h, _: (gelu(h), None), x, None, length=3)[0], (X,), 1),
-        ("remat", lambda x: jax.grad(jax.checkpoint(lambda v: jnp.sin(gelu(v)).sum()))(x), (X,), 2),
+        ("remat", jax.grad(jax.checkpoint(lambda v: jnp.sin(gelu(v)).sum())), (X,), 2),
         ("number", gelu, (jax.ShapeDtypeStruct((), jnp.float32),), 1),
         ("half precision", gelu, (jax.ShapeDtypeStruct((3, 5, 7), jnp.bfloat16),), 1),
     ],
@@ -107,6 +107,15 @@ def test_fused_is_one_kernel_each_way():
     rest = [*parameters((256,), (256,)), X]
     assert kernels(fused, X, *rest) == 1
     assert kernels(backward(fused), X, X, *rest) == 1
+
+
+@pytest.mark.parametrize("layout", ["concat", "interleaved"])
+def test_packed_halves(layout):
+    """One kernel reads the packed array, one writes its gradient packed."""
+    run = functools.partial(jaxact.geglu, layout=layout, implementation="pallas")
+    half = jax.ShapeDtypeStruct((16, 128), jnp.float32)
+    assert kernels(both(run), half, X) == 2
+    assert kernels(both(run), half, (half, half)) == 2
 
 
 ROWS = [

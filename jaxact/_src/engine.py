@@ -13,6 +13,7 @@ backward: `jax.custom_jvp` saves f'(x) and evaluates it in the forward, `jax.cus
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxact._src import elementary, sharding
 from jaxact._src.kernels import Kernel
 from jaxact._src.operation import Operation, unbroadcast
+from jaxact._src.packed import PackedOperation
 from jaxact._src.rule import Direction
 from jaxact._src.select import Target, select
 
@@ -82,11 +84,11 @@ def _implementation(primitive: Primitive, *operands: Array, **parameters: Any) -
 
 
 def _activation_aval(x: Any, *parameters: Any, op: Operation) -> Any:
-    return x
+    return op.aval(x)
 
 
 def _linear_avals(*operands: Any, op: Operation, mask: Mask, transpose: bool) -> list[Any]:
-    return [a for a, m in zip(operands, mask) if m] if transpose else [operands[0]]
+    return [a for a, m in zip(operands, mask) if m] if transpose else [op.aval(operands[0])]
 
 
 # -- differentiation ------------------------------------------------------------------------------------------
@@ -186,7 +188,7 @@ def _moved(
     mask: Mask,
     transpose: bool,
 ) -> Sequence[Any]:
-    """How the linear map changes as its residuals move: it is differentiated as the ``jnp`` that it is."""
+    """How the linear map changes as its residuals move: what it is made of is differentiated."""
     n = len(mask)
     places = [i for i, m in enumerate(moving) if m]
 
@@ -194,9 +196,21 @@ def _moved(
         residuals = list(operands[:n])
         for i, value in zip(places, moved):
             residuals[i] = value
-        return _evaluate_linear(None, *residuals, *operands[n:], op=op, mask=mask, transpose=transpose)
+        return _spelled_out(linear_p, *residuals, *operands[n:], op=op, mask=mask, transpose=transpose)
 
     return jax.jvp(along, tuple(operands[i] for i in places), tuple(velocities))[1]
+
+
+def _spelled_out(primitive: Primitive, *operands: Any, op: Operation, **parameters: Any) -> Any:
+    """What an equation means, in terms of what has derivatives: the primitives on a pair, or jnp."""
+    if not isinstance(op, PackedOperation):
+        return _EVALUATE[primitive](None, *operands, op=op, **parameters)
+    if "mask" in parameters:
+        parameters["mask"] = (True, True)
+    if not parameters.get("transpose"):
+        return primitive.bind(*itertools.chain(*map(op.pick, operands)), op=op.pair, **parameters)
+    x, cotangent = operands
+    return (op.pack(*primitive.bind(*op.pick(x), cotangent, op=op.pair, **parameters)),)
 
 
 def _products(
@@ -268,7 +282,7 @@ def _batch(
 def _activation_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, op: Operation) -> tuple[Any, Any]:
     """Coefficients of y from those of its operands: y' = sum of op_i(u)·u_i', order by order."""
     if not op.is_product:
-        plain = functools.partial(_evaluate_activation, None, op=op)
+        plain = functools.partial(_spelled_out, activation_p, op=op)
         return jet.jet(plain, primals, series, factorial_scaled=False)
     order = len(series[0])
     y = activation_p.bind(*primals, op=op)
@@ -296,7 +310,7 @@ def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **param
     """The linear map as a product of a derivative and its argument, each with a rule of its own."""
 
     if not parameters["op"].is_product:
-        plain = functools.partial(_evaluate_linear, None, **parameters)
+        plain = functools.partial(_spelled_out, linear_p, **parameters)
         return jet.jet(plain, primals, series, factorial_scaled=False)
 
     def product(*operands: Any) -> Any:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from jaxact._src import elementary, sharding
 from jaxact._src.operation import ElementwiseOperation, Operation
+from jaxact._src.packed import PackedOperation
 from jaxact._src.rule import Direction
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ def find(op: Operation, direction: Direction, mask: Sequence[bool], operands: Se
     """
     if any(a.dtype == jnp.float64 for a in operands):
         return "kernels compute in float32, not in float64"
+    if isinstance(op, PackedOperation):
+        return _packed(op, direction, operands)
     if isinstance(op, ElementwiseOperation):
         return _elementwise(op, direction, mask, operands)
     return _rowwise(cast("RowwiseOperation", op), direction, operands)
@@ -264,6 +267,31 @@ def _summing(op: ElementwiseOperation, mask: Sequence[bool], dtype: Any) -> Run:
         return tuple(v for v, asked in zip(found, mask) if asked)
 
     return run
+
+
+# -- halves of one array ------------------------------------------------------------------------------------------
+
+
+def _packed(op: PackedOperation, direction: Direction, operands: Sequence[Any]) -> Kernel | str:
+    if direction == "tangent":
+        return "no kernel for forward mode of a packed array"
+    x = operands[0]
+    body: Any = meaning(op.pair, direction, (True, True) if direction == "backward" else (), operands)
+    lacking = _not_lowered(body, 1 + len(operands))
+    if lacking:
+        return f"kernels have no {lacking}, which the formula of {op.name} needs"
+
+    def run(*arrays: Array) -> tuple[Array, ...]:
+        from pallas_kernels import gated  # noqa: PLC0415  (lazily, see above)
+
+        lies: dict[str, Any] = {"layout": op.layout, "gate_first": op.gate_first}
+        if direction == "value":
+            return (gated.forward(lambda *blocks: body(*blocks)[0], arrays[0], **lies),)
+        gradient: Any = gated.backward(body, *arrays, **lies)  # packed, as x is
+        return (gradient,)
+
+    dtypes = (*(a.dtype for a in operands), x.dtype)
+    return Kernel("gated", run, tuple(operands), dtypes, rows=(-1,))
 
 
 # -- rows -----------------------------------------------------------------------------------------------------

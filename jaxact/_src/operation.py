@@ -39,6 +39,10 @@ class Operation(abc.ABC):
     def is_masked(self) -> bool:
         """Whether a mask excludes some of them."""
 
+    def aval(self, x: Any) -> Any:
+        """The abstract value, from that of operand 0."""
+        return x
+
     @property
     @abc.abstractmethod
     def saves_output(self) -> bool:

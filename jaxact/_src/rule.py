@@ -63,10 +63,11 @@ RULE: Final[tuple[Row, ...]] = (
         "a row this long does not stay on the chip: XLA moves 2.34 times the bytes forward and backward",
         at_least=16385,
     ),
+    Row(("packed geglu",), ("backward",), True, "XLA moves 1.80 times the bytes to write the packed gradient"),
     Row(_SOFTMAX, _ANY, False, "XLA keeps rows of up to 16384 elements on the chip and fuses the neighbours"),
     Row(_SPARSE, ("tangent",), False, "forward mode is left to XLA"),
     Row(("elementwise",), _ANY, False, "XLA fuses it with its neighbours, which a kernel would cut apart"),
-    Row(("gated",), _ANY, False, "XLA fuses it with its neighbours and moves each byte once"),
+    Row(("gated", "packed geglu"), _ANY, False, "XLA fuses it with its neighbours and moves each byte once"),
     Row(("fused",), _ANY, False, "XLA fuses bias, scale, residual and activation as a kernel would"),
 )
 
