@@ -1,0 +1,85 @@
+"""How many warpgroups hold a row of which length, as data, and why a row is too long. Cheap to import, on any JAX."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+WARPGROUP: Final = 128  # threads
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """The part of a row that is too long for registers, read as often as it is needed: its first elements.
+
+    Attributes:
+      steps: How many steps it takes.
+      tiles: The tiles that a warpgroup reads in a step.
+      vector: The neighbouring elements of one thread.
+    """
+
+    steps: int
+    tiles: int
+    vector: int
+
+    def size(self, warpgroups: int) -> int:
+        """Its elements."""
+        return self.steps * self.tiles * warpgroups * WARPGROUP * self.vector
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a row is distributed.
+
+    Attributes:
+      longest: The most elements of a row.
+      warpgroups: The warpgroups that share it.
+      tiles: The tiles that each reads in a step of a loop; 0 where all of the row is held in registers.
+    """
+
+    longest: int
+    warpgroups: int
+    tiles: int = 0
+
+    def loop(self, n: int, vector: int) -> Loop:
+        """The loop over a row of n elements."""
+        step = self.tiles * self.warpgroups * WARPGROUP * vector
+        return Loop(n // step if step else 0, self.tiles, vector)
+
+
+# Shortest first. Held rows end where registers do (no spills, by the compiler's reports for sm_90a and sm_100a).
+SOFTMAX: Final = (Plan(16 * 1024, 1), Plan(48 * 1024, 4), Plan(512 * 1024, 4, 4))
+ENTMAX: Final = (Plan(16 * 1024, 1), Plan(48 * 1024, 4))
+BACKWARD: Final = (Plan(8 * 1024, 1), Plan(24 * 1024, 4))
+LONG_BACKWARD: Final = (*BACKWARD, Plan(512 * 1024, 4, 4))
+PLANS: Final[Mapping[str, Sequence[Plan]]] = {
+    "softmax": SOFTMAX,
+    "softmax_backward": LONG_BACKWARD,
+    "log_softmax_backward": LONG_BACKWARD,
+    "entmax": ENTMAX,
+    "entmax_backward": BACKWARD,
+    "act_quant": ENTMAX,
+}
+
+
+def longest(kernel: str) -> int:
+    """The longest row that a kernel takes."""
+    return PLANS[kernel][-1].longest
+
+
+def why_not(kernel: str, n: int) -> str | None:
+    """Why a kernel cannot take rows of n elements, as a sentence; None where it can."""
+    if n > longest(kernel):
+        return f"rows of {n} elements are longer than the {longest(kernel)} that the {kernel} kernel takes"
+    return None
+
+
+def plan(kernel: str, n: int) -> Plan:
+    """The plan for rows of n elements.
+
+    Raises:
+      ValueError: They are too long.
+    """
+    reason = why_not(kernel, n)
+    if reason is not None:
+        raise ValueError(reason)
+    return next(p for p in PLANS[kernel] if n <= p.longest)
