@@ -283,4 +283,8 @@ def launch_rows(
 def widened(arrays: Sequence[Array], fills: Sequence[float]) -> list[Array]:
     """Rows of fewer than 128 elements filled up to 128."""
     short = max(WARPGROUP - arrays[0].shape[1], 0)
-    return [jnp.pad(v, ((0, 0), (0, short)), constant_values=f) for v, f in zip(arrays, fills)] if short else [*arrays]
+    return (
+        [jnp.pad(v, ((0, 0), (0, short)), constant_values=f) for v, f in zip(arrays, fills)]
+        if short
+        else [*arrays]
+    )

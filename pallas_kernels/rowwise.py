@@ -204,9 +204,7 @@ def log_softmax_backward(
             dx = ct - e * share
             return dx if scale == 1.0 else scale * dx
 
-        row.stream(
-            lambda ct, *tiles: slope(included(ct, *tiles), exp(logits(*tiles), top)), (ct_ref, *ins), out
-        )
+        row.stream(lambda ct, *tiles: slope(included(ct, *tiles), exp(logits(*tiles), top)), (ct_ref, *ins), out)
         row.store(out, [slope(*v) for v in zip(cts, es)])
 
     return _on_rows("log_softmax_backward", body, [ct, x, *mask], [0.0, -jnp.inf, 0], interpret).astype(x.dtype)

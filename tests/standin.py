@@ -38,6 +38,12 @@ class StandIn:
         blocks = [v.astype(jnp.float32) for v in (*operands, *_blocks(rows, x))]
         return tuple(self.spoil(v).astype(d) for v, d in zip(body(*blocks), out_dtypes, strict=True))
 
+    def packed_backward(self, body: Any, x: Any, ct: Any, *, layout: str, gate_first: bool) -> Any:
+        self._called("gated", x)
+        assert (layout, gate_first) == ("concat", True)
+        halves = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+        return self.spoil(jnp.concatenate(body(*halves, ct.astype(jnp.float32)), axis=-1)).astype(x.dtype)
+
     def backward(self, body: Any, x: Any, parameters: Any, ct: Any) -> Any:
         self._called("reduce", x)
         blocks = [v.astype(jnp.float32) for v in (x, ct, *_blocks(parameters, x))]
@@ -72,10 +78,16 @@ def fixture(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """
     found = StandIn()
     monkeypatch.setattr(capability, "why_not", lambda *_, **__: None)
-    for name in ("elementwise", "reduce", "rowwise"):
+    modules = {
+        "elementwise": {"elementwise": found.elementwise},
+        "reduce": {"backward": found.backward},
+        "gated": {"backward": found.packed_backward},
+        "rowwise": {"softmax": found.softmax, "softmax_backward": found.softmax_backward},
+    }
+    for name, functions in modules.items():
         module = types.ModuleType(f"pallas_kernels.{name}")
-        for function in ("elementwise", "backward", "softmax", "softmax_backward"):
-            setattr(module, function, getattr(found, function))
+        for function, stands_in in functions.items():
+            setattr(module, function, stands_in)
         monkeypatch.setitem(sys.modules, f"pallas_kernels.{name}", module)
         monkeypatch.setattr(pallas_kernels, name, module, raising=False)
     return found

@@ -112,3 +112,62 @@ def test_an_uneven_split_is_gathered_rather_than_padded(standin):
 
     close(fresh(run)(x), run(some((16, 24))))
     assert all(shape[0] in (10, 16) for shape in standin.shapes)
+
+
+# -- rows, which have to be whole ------------------------------------------------------------------------------------
+
+
+def pulled_softmax(implementation):
+    def run(x, ct):
+        y, pull = jax.vjp(lambda v: jaxact.softmax(v, implementation=implementation), x)
+        return y, *pull(ct)
+
+    return run
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
+def test_whole_rows(standin, kind):
+    where = mesh(kind)
+    with jax.set_mesh(where):
+        xs, cts = jax.device_put((some(), some(seed=1)), NamedSharding(where, P(("rows", "columns"), None)))
+        compiled = fresh(pulled_softmax("prefer_pallas")).lower(xs, cts).compile()
+        assert collectives(compiled) == {}
+        results = compiled(xs, cts)
+    assert (2, 24) in standin.shapes
+    for got, wanted in zip(results, pulled_softmax("reference")(some(), some(seed=1))):
+        close(got, wanted)
+
+
+def test_split_rows_are_left_to_the_reference(standin):
+    """On an explicit mesh, which tells: a few small sums instead of gathered rows."""
+    with jax.set_mesh(mesh(AxisType.Explicit)):
+        xs, cts = jax.device_put((some(), some(seed=1)), P("rows", "columns"))
+        run = fresh(pulled_softmax("prefer_pallas"))
+        assert set(collectives(run.lower(xs, cts).compile())) == {"all-reduce"}
+        reasons = {r.reason for r in jaxact.explain(run, xs, cts)}
+    assert standin.shapes == []
+    assert reasons == {"rows are split over the mesh axes ['columns'], which a kernel would gather"}
+
+
+def test_rows_that_may_be_split_are_left_to_the_reference(standin):
+    """On an automatic mesh, unless somebody asks."""
+    x = jax.device_put(np.ones((8, 20000), np.float32), NamedSharding(mesh(AxisType.Auto), P("rows", "columns")))
+    run = fresh(jaxact.softmax)
+    assert set(collectives(run.lower(x).compile())) == {"all-reduce"}
+    assert standin.shapes == []
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
+def test_packed_halves(standin, kind):
+    where = mesh(kind)
+
+    def run(implementation):
+        return lambda x, ct: jax.vjp(lambda v: jaxact.geglu(v, implementation=implementation), x)[1](ct)
+
+    with jax.set_mesh(where):
+        xs, cts = jax.device_put((some(), some((16, 12))), NamedSharding(where, P("rows", None)))
+        compiled = fresh(run("pallas")).lower(xs, cts).compile()
+        assert collectives(compiled) == {}
+        (dx,) = compiled(xs, cts)
+    assert (4, 24) in standin.shapes
+    close(dx, run("reference")(some(), some((16, 12)))[0])
