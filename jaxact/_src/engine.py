@@ -24,7 +24,7 @@ from jax.experimental import jet
 from jax.interpreters import ad, batching, mlir
 
 from jaxact._src import elementary, sharding
-from jaxact._src.kernels import Kernel
+from jaxact._src.kernels import OLDEST, Kernel
 from jaxact._src.operation import Operation, unbroadcast
 from jaxact._src.packed import PackedOperation
 from jaxact._src.rule import Direction
@@ -363,7 +363,12 @@ def _target(ctx: Any, platform: str | None) -> Target:
     module = ctx.module_context
     devices = getattr(module.axis_context, "num_devices", None)
     placement = sharding.placement(ctx.avals_in, devices, exported=module.lowering_parameters.for_export)
-    return _on(platform, module.backend.devices() if module.backend else (), placement)
+    target = _on(platform, module.backend.devices() if module.backend else (), placement)
+    if target.device is None and target.compute_capability not in (None, OLDEST):
+        # a limit of Mosaic GPU, which asks the default device and knows no other
+        obstacle = f"for a GPU that is not attached kernels are compiled for compute capability {OLDEST} only"
+        target = dataclasses.replace(target, obstacle=obstacle)
+    return target
 
 
 def here() -> Target:

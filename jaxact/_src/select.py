@@ -80,12 +80,14 @@ class Target:
       compute_capability: Of its GPU, such as ``"9.0"``; None where that is not known.
       placement: How the operands lie on its devices.
       device: Such a device of this process, or None for one that is only compiled for.
+      obstacle: What else keeps kernels from being compiled for it, or None.
     """
 
     platform: str | None
     compute_capability: str | None
     placement: Placement
     device: jax.Device | None = None
+    obstacle: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _by_the_rule(
     op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any], target: Target
 ) -> Choice:
     line = rule.row(op.family, direction, op.row_length(operands[0]), op.is_masked)
-    machine = kernels.why_not_here(target.platform, target.compute_capability)
+    machine = kernels.why_not_here(target.platform, target.compute_capability) or target.obstacle
     if machine or not line.kernel:
         return Choice("reference", machine or line.evidence)
     found = _kernel(op, direction, mask, operands, target)
@@ -156,7 +158,8 @@ def _kernel(
     capability = target.compute_capability
     if op.request == "pallas" and capability is None:
         capability = kernels.OLDEST  # what Mosaic compiles for where it does not know: a demand outranks a doubt
-    machine = kernels.why_not_here(target.platform, capability)
+    doubt = None if op.request == "pallas" else target.obstacle
+    machine = kernels.why_not_here(target.platform, capability) or doubt
     if machine:
         return machine
     found = kernels.find(op, direction, mask, operands)
