@@ -88,7 +88,8 @@ class _Plan:
     Attributes:
       columns: The tiles of a row.
       rest: The tiles of the elements after the last whole row.
-      per_chunk: The rows that one block of the grid adds up; the last chunk may have fewer.
+      per_chunk: The rows that one block of the grid adds up; the last chunk may have fewer. It is, as `rows` is, a
+        multiple of the rows that are in flight together.
     """
 
     size: int
@@ -119,10 +120,11 @@ def _plan(size: int, channels: int, vector: int) -> _Plan:
     if channels > 1 and rows < fold * config.REDUCE_ROWS:
         fold = max(1, min(rows // config.REDUCE_ROWS, block // channels))
     width = fold * channels
-    rows = size // width
+    together = config.REDUCE_ROWS_AT_ONCE
+    rows = size // width // together * together
     columns = tiles(width, vector, 1)
     chunks = max(1, config.REDUCE_GRID // block_count(columns))
-    per_chunk = max(config.REDUCE_ROWS, -(-rows // chunks))
+    per_chunk = max(config.REDUCE_ROWS, -(-rows // chunks // together) * together)
     return _Plan(size, width, rows, per_chunk, columns, tiles(size - rows * width, vector, 1))
 
 
@@ -153,26 +155,17 @@ def _kernel(body: Body, plan: _Plan, parameters: Sequence[Array], scalars: bool)
             first = chunk * plan.per_chunk
             count = jnp.minimum(plan.per_chunk, plan.rows - first)
             values = parameters_at(column, tile)
+            together = config.REDUCE_ROWS_AT_ONCE if tile is plan.columns[0] else 1
 
-            def rows(first: Any, together: int) -> Callable[..., Any]:
-                def step(j: Any, sums: tuple[Array, ...]) -> tuple[Array, ...]:
-                    row = first + j * together
-                    starts = [
-                        pl.multiple_of((row + u) * plan.width + column, math.gcd(plan.width, tile.aligned))
-                        for u in range(together)
-                    ]
-                    for terms in visit(starts, tile, values):
-                        sums = tuple(s + t for s, t in zip(sums, terms, strict=True))
-                    return sums
-
-                return step
+            def step(j: Any, sums: tuple[Array, ...]) -> tuple[Array, ...]:
+                starts = [(first + j * together + u) * plan.width + column for u in range(together)]
+                aligned = math.gcd(plan.width, tile.aligned)
+                for terms in visit([pl.multiple_of(s, aligned) for s in starts], tile, values):
+                    sums = tuple(s + t for s, t in zip(sums, terms, strict=True))
+                return sums
 
             zero = plgpu.layout_cast(jnp.zeros((tile.size,), jnp.float32), tile.layout)
-            sums = (zero,) * len(parameters)
-            together = config.REDUCE_ROWS_AT_ONCE
-            sums = lax.fori_loop(0, count // together, rows(first, together), sums)
-            done = count - count % together
-            sums = lax.fori_loop(0, count - done, rows(first + done, 1), sums)
+            sums = lax.fori_loop(0, count // together, step, (zero,) * len(parameters))
             for k, total in enumerate(sums):
                 if scalars:
                     outs[0][k, chunk, i % plan.blocks] = jnp.sum(total)
