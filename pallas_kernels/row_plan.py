@@ -46,18 +46,20 @@ class Plan:
         return Loop(n // step if step else 0, self.tiles, vector)
 
 
-# Shortest first. Held rows end where registers do (no spills, by the compiler's reports for sm_90a and sm_100a).
-SOFTMAX: Final = (Plan(16 * 1024, 1), Plan(48 * 1024, 4), Plan(512 * 1024, 4, 4))
-ENTMAX: Final = (Plan(16 * 1024, 1), Plan(48 * 1024, 4))
-BACKWARD: Final = (Plan(8 * 1024, 1), Plan(24 * 1024, 4))
-LONG_BACKWARD: Final = (*BACKWARD, Plan(512 * 1024, 4, 4))
+_HELD: Final = (Plan(16 * 1024, 1), Plan(48 * 1024, 4))
+_SOLVED: Final = (Plan(8 * 1024, 1), Plan(48 * 1024, 4))  # a solver's loop keeps more beside the row
+_TWO_HELD: Final = (Plan(12 * 1024, 1), Plan(24 * 1024, 4))  # two operands
+_LOOP: Final = Plan(512 * 1024, 4, 4)
+
+# Shortest first, for 16-bit operands: held rows end where registers do, by the compiler's reports for sm_90a and
+# sm_100a. Those of float32 results need more of them and end at three quarters.
 PLANS: Final[Mapping[str, Sequence[Plan]]] = {
-    "softmax": SOFTMAX,
-    "softmax_backward": LONG_BACKWARD,
-    "log_softmax_backward": LONG_BACKWARD,
-    "entmax": ENTMAX,
-    "entmax_backward": BACKWARD,
-    "act_quant": ENTMAX,
+    "softmax": (*_HELD, _LOOP),
+    "softmax_backward": (*_TWO_HELD, _LOOP),
+    "log_softmax_backward": (*_TWO_HELD, _LOOP),
+    "entmax": _SOLVED,
+    "entmax_backward": _TWO_HELD,
+    "act_quant": _HELD,
 }
 
 
@@ -73,8 +75,8 @@ def why_not(kernel: str, n: int) -> str | None:
     return None
 
 
-def plan(kernel: str, n: int) -> Plan:
-    """The plan for rows of n elements.
+def plan(kernel: str, n: int, itemsize: int = 2) -> Plan:
+    """The plan for rows of n elements of so many bytes.
 
     Raises:
       ValueError: They are too long.
@@ -82,4 +84,6 @@ def plan(kernel: str, n: int) -> Plan:
     reason = why_not(kernel, n)
     if reason is not None:
         raise ValueError(reason)
-    return next(p for p in PLANS[kernel] if n <= p.longest)
+    size = n * 4 // 3 if itemsize > 2 else n
+    plans = PLANS[kernel]
+    return next((p for p in plans if size <= p.longest), plans[-1])

@@ -16,9 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import mosaic_gpu as plgpu
 
-from pallas_kernels.launch import launch, vector_size
+from pallas_kernels.launch import launch, plgpu, vector_size
 from pallas_kernels.row_plan import WARPGROUP, Loop, Plan
 
 Array = jax.Array
@@ -134,6 +133,17 @@ class Row:
             else:
                 write()
 
+    def store_scalar(self, ref: Any, value: Array) -> None:
+        """Write the row's element of a ref of one for each row."""
+
+        def write() -> None:
+            ref[self.index] = value.astype(ref.dtype)
+
+        if self.warpgroups > 1:
+            pl.when(self.warpgroup == 0)(write)
+        else:
+            write()
+
     def fold(self, step: Callable[..., Any], start: Sequence[float], refs: Sequence[Any]) -> Any:
         """The carry of the loop: ``step(carry, tiles of each ref, ...)`` for each of its steps.
 
@@ -200,6 +210,27 @@ class Row:
         (sum_,) = self.exchange([self._by_warp(values, carried, jnp.sum, jnp.add, 0.0)], jnp.add)
         return sum_
 
+    def accurate_total(self, values: Tiles, *carried: Array) -> Array:
+        """The sum of what is not negative, to half an eps whatever the order of additions.
+
+        Against six times a first sum, values are cut into heads, whose sums are exact, and small tails.
+        """
+        coarse = 6.0 * self.total(values, *carried)
+
+        def head(v: Array) -> Array:
+            # the maximum changes nothing, but keeps XLA, which interprets kernels, from folding (v + c) - c
+            return jnp.maximum(v + coarse, coarse) - coarse
+
+        heads, tails = [head(v) for v in values], [v - head(v) for v in values]
+        carried_heads = [head(v) for v in carried]
+        carried_tails = [v - h for v, h in zip(carried, carried_heads)]
+        sums = [
+            self._by_warp(held, extra, jnp.sum, jnp.add, 0.0)
+            for held, extra in ((heads, carried_heads), (tails, carried_tails))
+        ]
+        large, small = self.exchange(sums, jnp.add)
+        return large + small
+
     def totals(self, *rows: Tiles, turn: Any = None) -> list[Array]:
         """The sum of each of one or two held rows. In a loop `turn` counts the iterations."""
         sums = [self._by_warp(values, (), jnp.sum, jnp.add, 0.0) for values in rows]
@@ -248,11 +279,16 @@ def launch_rows(
     out: Any,
     *,
     plan: Plan,
+    n: int | None = None,
     interpret: Any = None,
     name: str,
 ) -> Any:
-    """Run ``body(row, *operand refs, *output refs)`` for every row of the operands, of one length."""
-    n = operands[0].shape[1]
+    """Run ``body(row, *operand refs, *output refs)`` for every row of the operands.
+
+    Args:
+      n: The elements of a row, where an operand holds several side by side.
+    """
+    n = n or operands[0].shape[1]
     vector = row_vector(n, *(v.dtype for v in operands))
     loop = plan.loop(n, vector)
     pieces = cover(loop.size(plan.warpgroups), n, vector, plan.warpgroups)

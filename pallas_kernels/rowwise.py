@@ -33,7 +33,7 @@ def _exp_difference(v: Array, top: Array) -> Array:
     return jnp.exp2((v - top) * LOG2E)
 
 
-def _exp_difference_exact(v: Array, top: Array) -> Array:
+def _exp_difference_precise(v: Array, top: Array) -> Array:
     """exp(v - top) for v <= top to 2 eps, with the rounding error of the difference; 0 where it is subnormal."""
     difference = v - top
     d = jnp.maximum(difference, -90.0)  # so that XLA, which interprets kernels, does not fold (v - top) - v
@@ -43,10 +43,6 @@ def _exp_difference_exact(v: Array, top: Array) -> Array:
     rest = (d - k * LN2_HEAD) - (k * LN2_TAIL - error)
     power = lax.bitcast_convert_type((k.astype(jnp.int32) + 127) << 23, jnp.float32)
     return jnp.where(difference < -87.336, 0.0, jnp.exp2(rest * LOG2E) * power)
-
-
-def _exponential(dtype: Any) -> Callable[[Array, Array], Array]:
-    return _exp_difference_exact if dtype == jnp.float32 else _exp_difference
 
 
 def _finite(top: Array) -> Array:
@@ -90,7 +86,7 @@ def _on_rows(
         body,
         arrays,
         jax.ShapeDtypeStruct(arrays[0].shape, x.dtype),
-        plan=plan(kernel, n),
+        plan=plan(kernel, n, x.dtype.itemsize),
         interpret=interpret,
         name=kernel,
     )
@@ -100,27 +96,36 @@ def _on_rows(
 # -- softmax and its logarithm -------------------------------------------------------------------------------------
 
 
-def _exponentials(row: Row, logits: Callable[..., Array], refs: Sequence[Any], exp: Any) -> Any:
+def _exponentials(row: Row, logits: Callable[..., Array], refs: Sequence[Any], precise: bool) -> Any:
     """The maximum of a row, the exponentials of what is held of it less that, and the sum of all of them."""
+    exp = _exp_difference_precise if precise else _exp_difference
+    add = row.accurate_total if precise else row.total
     held = [logits(*tiles) for tiles in zip(*map(row.load, refs))]
 
     def observe(carry: Any, *tiles: Tiles) -> Any:
-        """A maximum and a sum for every thread's place in a tile, so that the loop has no barrier."""
-        top, total = carry
+        """A maximum and a sum (in two words) for every place in a tile: the loop has no barrier."""
+        top, total, low = carry
         zs = [logits(*v) for v in zip(*tiles)]
         higher = functools.reduce(jnp.maximum, zs, top)
-        total = functools.reduce(jnp.add, [exp(z, higher) for z in zs], total * exp(top, higher))
-        return higher, total
+        smaller = exp(top, higher)
+        total, low = total * smaller, low * smaller
+        more = functools.reduce(jnp.add, [exp(z, higher) for z in zs])
+        if not precise:
+            return higher, total + more, low
+        sum_ = jnp.maximum(total + more, 0.0)  # the maximum as in `accurate_total`
+        added = sum_ - total
+        return higher, sum_, low + ((total - (sum_ - added)) + (more - added))
 
     if not row.loop.steps:
         top = _finite(row.maximum(held))
         es = [exp(z, top) for z in held]
-        return top, es, _nonzero(row.total(es))
+        return top, es, _nonzero(add(es))
     # A finite start keeps -inf - -inf out of the exponential.
-    tops, totals = row.fold(observe, (SMALLEST, 0.0), refs)
+    tops, totals, lows = row.fold(observe, (SMALLEST, 0.0, 0.0), refs)
     top = row.maximum(held, tops)
     es = [exp(z, top) for z in held]
-    return top, es, _nonzero(row.total(es, totals * exp(tops, top)))
+    total = add(es, totals * exp(tops, top))
+    return top, es, _nonzero(total + row.total([], lows * exp(tops, top)) if precise else total)
 
 
 def softmax(
@@ -134,11 +139,13 @@ def softmax(
       interpret: A `plgpu.InterpretGPUParams` runs the kernel on the CPU.
     """
     mask = _as_mask(where)
-    logits, exp = functools.partial(_logits, scale), _exponential(x.dtype)
+    logits = functools.partial(_logits, scale)
+    precise = x.dtype == jnp.float32
+    exp = _exp_difference_precise if precise else _exp_difference
 
     def body(row: Row, *refs: Any) -> None:
         *ins, out = refs
-        top, es, total = _exponentials(row, logits, ins, exp)
+        top, es, total = _exponentials(row, logits, ins, precise)
         if log:
             shift = jnp.log(total)
             held = [(logits(*tiles) - top) - shift for tiles in zip(*map(row.load, ins))]
@@ -188,14 +195,16 @@ def log_softmax_backward(
     Excluded entries, those of -inf among them, count for nothing and get 0.
     """
     mask = _as_mask(where)
-    logits, exp = functools.partial(_logits, scale), _exponential(x.dtype)
+    logits = functools.partial(_logits, scale)
+    precise = x.dtype == jnp.float32
+    exp = _exp_difference_precise if precise else _exp_difference
 
     def included(ct: Array, x: Array, *mask: Array) -> Array:
         return jnp.where(logits(x, *mask) == -jnp.inf, 0.0, ct.astype(jnp.float32))
 
     def body(row: Row, *refs: Any) -> None:
         ct_ref, *ins, out = refs
-        top, es, total = _exponentials(row, logits, ins, exp)
+        top, es, total = _exponentials(row, logits, ins, precise)
         cts = [included(*tiles) for tiles in zip(*map(row.load, (ct_ref, *ins)))]
         carried = row.fold(_summing(included), (0.0,), (ct_ref, *ins)) if row.loop.steps else ()
         share = row.total(cts, *carried) / total
