@@ -52,9 +52,7 @@ def elementwise_cases() -> Iterator[Case]:
         x, row = array(512, 11008, dtype=dtype), array(11008, dtype=dtype)
         yield Case(
             f"elementwise rows {dtype}",
-            lambda x, r, b, dtype=dtype: elementwise(
-                lambda x, r, b: silu(x + r) * b, [x], [dtype], rows=[r, b]
-            ),
+            lambda x, r, b, dtype=dtype: elementwise(lambda x, r, b: silu(x + r) * b, [x], [dtype], rows=[r, b]),
             (x, row, array()),
         )
         yield Case(

@@ -70,7 +70,9 @@ class Report:
     @functools.cached_property
     def spilled(self) -> int:
         """Bytes of stack, and of registers stored to it and loaded again."""
-        found = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", self.text)
+        found = re.findall(
+            r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", self.text
+        )
         return sum(int(n) for numbers in found for n in numbers)
 
     @functools.cached_property
