@@ -69,6 +69,7 @@ from jaxact.activations import (
 )
 from jaxact.fused import fused
 from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
+from jaxact.quantize import act_quant
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"
@@ -78,6 +79,7 @@ __all__ = [
     "Nonnegative",
     "Positive",
     "Real",
+    "act_quant",
     "bent_identity",
     "bilinear",
     "celu",

@@ -99,6 +99,8 @@ def _block_layout(vector: int) -> Any:
     """(blocks, 128) with each block inside a warp, so that its maximum is shuffles only."""
     lanes = BLOCK // vector  # of a block
     each = LANES // lanes  # blocks of a warp
+    tiling: Any
+    dims: dict[str, Any]
     if each == 1:
         tiling, dims = plgpu.Tiling(((WARPS, BLOCK), (vector,))), {"warp_dims": (-3,), "lane_dims": (-2,)}
     else:

@@ -124,6 +124,10 @@ class Row:
         """What is held of the row of a ref, from element `offset` on, in the dtype of the ref."""
         return [self._read(ref, piece, offset + self._start(piece)) for piece in self.pieces]
 
+    def load_each(self, *refs: Any) -> list[tuple[Array, ...]]:
+        """What is held of the rows of several refs, piece by piece."""
+        return list(zip(*map(self.load, refs)))
+
     def store(self, ref: Any, values: Tiles) -> None:
         """Write what is held, rounded once to the dtype of the ref."""
         for piece, value in zip(self.pieces, values):

@@ -100,7 +100,7 @@ def _exponentials(row: Row, logits: Callable[..., Array], refs: Sequence[Any], p
     """The maximum of a row, the exponentials of what is held of it less that, and the sum of all of them."""
     exp = _exp_difference_precise if precise else _exp_difference
     add = row.accurate_total if precise else row.total
-    held = [logits(*tiles) for tiles in zip(*map(row.load, refs))]
+    held = [logits(*tiles) for tiles in row.load_each(*refs)]
 
     def observe(carry: Any, *tiles: Tiles) -> Any:
         """A maximum and a sum (in two words) for every place in a tile: the loop has no barrier."""
@@ -148,7 +148,7 @@ def softmax(
         top, es, total = _exponentials(row, logits, ins, precise)
         if log:
             shift = jnp.log(total)
-            held = [(logits(*tiles) - top) - shift for tiles in zip(*map(row.load, ins))]
+            held = [(logits(*tiles) - top) - shift for tiles in row.load_each(*ins)]
             row.stream(lambda *tiles: (logits(*tiles) - top) - shift, ins, out)
         else:
             held = [e / total for e in es]
@@ -170,11 +170,11 @@ def softmax_backward(y: Array, ct: Array, *, scale: float = 1.0, interpret: Any 
 
     def body(row: Row, y_ref: Any, ct_ref: Any, out: Any) -> None:
         refs = (y_ref, ct_ref)
-        held = list(zip(*map(row.load, refs)))
+        held = row.load_each(*refs)
         carried = row.fold(_summing(product), (0.0,), refs) if row.loop.steps else ()
-        total = row.total([product(*v) for v in held], *carried)
+        total = row.total([product(y, ct) for y, ct in held], *carried)
         row.stream(lambda y, ct: slope(y, ct, total), refs, out)
-        row.store(out, [slope(*v, total) for v in held])
+        row.store(out, [slope(y, ct, total) for y, ct in held])
 
     return _on_rows("softmax_backward", body, [y, ct], [0.0, 0.0], interpret)
 
@@ -205,7 +205,7 @@ def log_softmax_backward(
     def body(row: Row, *refs: Any) -> None:
         ct_ref, *ins, out = refs
         top, es, total = _exponentials(row, logits, ins, precise)
-        cts = [included(*tiles) for tiles in zip(*map(row.load, (ct_ref, *ins)))]
+        cts = [included(*tiles) for tiles in row.load_each(ct_ref, *ins)]
         carried = row.fold(_summing(included), (0.0,), (ct_ref, *ins)) if row.loop.steps else ()
         share = row.total(cts, *carried) / total
 
@@ -274,7 +274,7 @@ def entmax(
 
     def body(row: Row, *refs: Any) -> None:
         *ins, out = refs
-        zs = [_logits(scale, *tiles) for tiles in zip(*map(row.load, ins))]
+        zs = [_logits(scale, *tiles) for tiles in row.load_each(*ins)]
         top = _finite(row.maximum(zs))
         zs = [(z - top) if alpha == 2.0 else (z - top) * (alpha - 1.0) for z in zs]
 
