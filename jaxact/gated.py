@@ -17,7 +17,7 @@ from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Real, X, 
 from jaxact._src.elementary import Elementary
 from jaxact._src.function import Elementwise, promoted, real_array, varying_alike
 from jaxact._src.operation import ElementwiseOperation
-from jaxact._src.packed import Layout, PackedOperation, halves
+from jaxact._src.packed import Layout, PackedOperation, halves, is_split
 from jaxact._src.select import Implementation, check_implementation, requested
 from jaxact.registry import Activation, Bound, get
 
@@ -125,12 +125,6 @@ def _pair(x: Sequence[Any]) -> tuple[Array, Array]:
     return first, second
 
 
-def _is_split(x: Array) -> bool:
-    """Whether the type of x says that its last axis is split over devices, so that its halves are apart."""
-    spec = jax.typeof(x).sharding.spec
-    return len(spec) == x.ndim and spec[-1] is not None
-
-
 @functools.lru_cache(maxsize=1024)
 def _jitted(operation: ElementwiseOperation, layout: Layout, gate_first: bool, axis: int) -> Callable[..., Array]:
     def run(x: Any) -> Array:
@@ -138,7 +132,7 @@ def _jitted(operation: ElementwiseOperation, layout: Layout, gate_first: bool, a
             first, second = map(promoted, _pair(x))
         else:
             x, place = _packed(x, axis)
-            if operation.request != "inline" and place == x.ndim - 1 and not _is_split(x):
+            if operation.request != "inline" and place == x.ndim - 1 and not is_split(x):
                 return engine.activation_p.bind(x, op=PackedOperation(operation, layout, gate_first))
             first, second = halves(x, layout, place)
         operands = varying_alike((first, second) if gate_first else (second, first))

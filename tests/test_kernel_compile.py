@@ -1,4 +1,4 @@
-"""Whole programs compiled for eight H200s without one: where the kernels are, and that nothing is gathered for them."""
+"""Programs compiled for eight H200s without one: where kernels are, and that nothing is gathered for them."""
 
 import json
 import os

@@ -118,6 +118,16 @@ def test_packed_halves(layout):
     assert kernels(both(run), half, (half, half)) == 2
 
 
+@pytest.mark.parametrize("block", [None, 128])
+@pytest.mark.parametrize("name", ["silu", "swiglu", "glu"])
+def test_quantised(name, block):
+    def run(x):
+        return jaxact.act_quant(x, name, block=block, implementation="pallas")
+
+    assert kernels(run, X) == 1
+    assert kernels(jax.vmap(run), jax.ShapeDtypeStruct((2, 16, 256), jnp.bfloat16)) == 1
+
+
 ROWS = [
     ("softmax", jaxact.softmax, {}),
     ("softmin of two axes", jaxact.softmin, {"axis": (-2, -1), "scale": 0.5}),

@@ -114,7 +114,7 @@ def test_an_uneven_split_is_gathered_rather_than_padded(standin):
     assert all(shape[0] in (10, 16) for shape in standin.shapes)
 
 
-# -- rows, which have to be whole ------------------------------------------------------------------------------------
+# -- rows, which have to be whole --------------------------------------------------------------------------------
 
 
 def pulled_softmax(implementation):
@@ -151,7 +151,8 @@ def test_split_rows_are_left_to_the_reference(standin):
 
 def test_rows_that_may_be_split_are_left_to_the_reference(standin):
     """On an automatic mesh, unless somebody asks."""
-    x = jax.device_put(np.ones((8, 20000), np.float32), NamedSharding(mesh(AxisType.Auto), P("rows", "columns")))
+    where = NamedSharding(mesh(AxisType.Auto), P("rows", "columns"))
+    x = jax.device_put(np.ones((8, 20000), np.float32), where)
     run = fresh(jaxact.softmax)
     assert set(collectives(run.lower(x).compile())) == {"all-reduce"}
     assert standin.shapes == []

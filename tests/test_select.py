@@ -50,6 +50,9 @@ def array(*shape, dtype="bfloat16"):
         ("elementwise", "value", 0, False, False),
         ("gated", "value", 0, False, False),
         ("fused", "backward", 0, False, False),
+        ("packed geglu", "backward", 0, False, True),
+        ("packed geglu", "value", 0, False, False),
+        ("act_quant", "value", 64, False, True),
         ("something new", "value", 0, False, False),
     ],
 )
@@ -102,6 +105,9 @@ def test_none_gives_the_evidence(function, reason):
         (lambda x: jaxact.softmax(x, axis=0), [array(4, 8)], "along the last axes only"),
         (jaxact.sparsemax, [array(2, 1 << 20)], "longer than the"),
         (lambda x: jaxact.entmax(x, 2.5), [array(4, 8)], "alpha in (1, 2], got 2.5"),
+        (lambda x: jaxact.act_quant(x, "swiglu_oai"), [array(4, 8)], "halves side by side only"),
+        (lambda x: jaxact.act_quant(x, jaxact.softmax), [array(4, 8)], "no activation over rows, as softmax is"),
+        (jaxact.gelu, [array(0, 8)], "nothing to compute"),
         (lambda x: jaxact.entmax(x, jnp.ones((4, 1))), [array(4, 8)], "array of alphas"),
     ],
 )
@@ -137,6 +143,14 @@ def test_a_gpu_that_is_not_known():
     assert why(jaxact.sparsemax, array(8, 128), **unknown) == doubt
     assert why(lambda x: jaxact.gelu(x, implementation="prefer_pallas"), array(8), **unknown) == doubt
     assert why(lambda x: jaxact.gelu(x, implementation="pallas"), array(8), **unknown)[0] == "pallas"
+
+
+def test_act_quant_of_more_than_one_activation_has_no_kernel():
+    x = jnp.ones((4, 8))
+    with pytest.raises(NotImplementedError, match="the result of one activation of jaxact's"):
+        jaxact.act_quant(x, lambda v: jaxact.silu(v) + 1, implementation="pallas")
+    with pytest.raises(NotImplementedError, match="has no kernel here"):
+        jaxact.act_quant(x, "silu", implementation="pallas")
 
 
 def test_kernels_that_cannot_be_imported(monkeypatch):

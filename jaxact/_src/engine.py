@@ -1,8 +1,9 @@
-"""Two primitives for every activation, so that one saved array serves every order of derivative.
+"""The primitives of every activation, so that one saved array serves every order of derivative.
 
 ``activation``  ``y = op(x, *parameters)``. Its JVP is the other one.
 ``linear``      ``t -> op'(x)·t``, the linearised operation. It saves x (or y), evaluates the derivative only when
                 it runs, transposes to itself, and its own JVP raises the order of `op`.
+``quantised``   The value and its quantisation in one; it has no derivative.
 
 What is decided when: the operation, its parameters and the requested implementation are part of the trace; the
 platform, and with it the profile of the elementary layer and the kernel, is known when lowered.
@@ -25,7 +26,7 @@ from jax.interpreters import ad, batching, mlir
 
 from jaxact._src import elementary, sharding
 from jaxact._src.kernels import OLDEST, Kernel
-from jaxact._src.operation import Operation, unbroadcast
+from jaxact._src.operation import DifferentiableOperation, Operation, unbroadcast
 from jaxact._src.packed import PackedOperation
 from jaxact._src.rule import Direction
 from jaxact._src.select import Target, select
@@ -41,18 +42,20 @@ Mask = tuple[bool, ...]
 activation_p = Primitive("activation")
 linear_p = Primitive("activation_linear")
 linear_p.multiple_results = True
+quantised_p = Primitive("activation_quantised")
+quantised_p.multiple_results = True
 
 
 # -- evaluation: what the primitives mean, on one platform ----------------------------------------------------
 
 
-def _evaluate_activation(platform: str | None, *operands: Array, op: Operation) -> Array:
+def _evaluate_activation(platform: str | None, *operands: Array, op: Operation) -> Any:
     el = elementary.profile(platform, operands[0].dtype)
     return op.evaluate(el, *operands)
 
 
 def _evaluate_linear(
-    platform: str | None, *operands: Array, op: Operation, mask: Mask, transpose: bool
+    platform: str | None, *operands: Array, op: DifferentiableOperation, mask: Mask, transpose: bool
 ) -> tuple[Array, ...]:
     residuals, rest = operands[: len(mask)], operands[len(mask) :]
     el = elementary.profile(platform, residuals[0].dtype)
@@ -65,7 +68,11 @@ def _evaluate_linear(
     return op.transpose(el, residuals, rest[0], mask)
 
 
-_EVALUATE: dict[Primitive, Callable[..., Any]] = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
+_EVALUATE: dict[Primitive, Callable[..., Any]] = {
+    activation_p: _evaluate_activation,
+    linear_p: _evaluate_linear,
+    quantised_p: _evaluate_activation,
+}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -83,11 +90,11 @@ def _implementation(primitive: Primitive, *operands: Array, **parameters: Any) -
 # -- abstract values ------------------------------------------------------------------------------------------
 
 
-def _activation_aval(x: Any, *parameters: Any, op: Operation) -> Any:
+def _activation_aval(x: Any, *parameters: Any, op: DifferentiableOperation) -> Any:
     return op.aval(x)
 
 
-def _linear_avals(*operands: Any, op: Operation, mask: Mask, transpose: bool) -> list[Any]:
+def _linear_avals(*operands: Any, op: DifferentiableOperation, mask: Mask, transpose: bool) -> list[Any]:
     return [a for a, m in zip(operands, mask) if m] if transpose else [op.aval(operands[0])]
 
 
@@ -102,7 +109,9 @@ def _zero_of(primal: Any) -> Any:
     return ad.Zero(jax.typeof(primal).to_tangent_aval())
 
 
-def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+def _activation_jvp(
+    operands: Sequence[Any], tangents: Sequence[Any], *, op: DifferentiableOperation
+) -> tuple[Any, Any]:
     y = activation_p.bind(*operands, op=op)
     if op.added is None:
         return y, _tangent(y, operands, tangents, op)
@@ -115,7 +124,7 @@ def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Ope
     return y, passed if _is_zero(tangent) else tangent + passed
 
 
-def _tangent(y: Any, operands: Sequence[Any], tangents: Sequence[Any], op: Operation) -> Any:
+def _tangent(y: Any, operands: Sequence[Any], tangents: Sequence[Any], op: DifferentiableOperation) -> Any:
     mask = tuple(not _is_zero(t) for t in tangents)
     if not any(mask):
         return _zero_of(y)
@@ -125,8 +134,15 @@ def _tangent(y: Any, operands: Sequence[Any], tangents: Sequence[Any], op: Opera
     return linear_p.bind(*residuals, *moving, op=op, mask=mask, transpose=False)[0]
 
 
+def _quantised_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+    if not all(map(_is_zero, tangents)):
+        op.check_differentiable()
+    outputs = quantised_p.bind(*operands, op=op)
+    return outputs, [_zero_of(v) for v in outputs]
+
+
 def _linear_jvp(
-    operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation, mask: Mask, transpose: bool
+    operands: Sequence[Any], tangents: Sequence[Any], *, op: DifferentiableOperation, mask: Mask, transpose: bool
 ) -> tuple[Sequence[Any], Sequence[Any]]:
     n = len(mask)
     outputs = linear_p.bind(*operands, op=op, mask=mask, transpose=transpose)
@@ -164,7 +180,7 @@ def _curvature_terms(
     velocities: Sequence[Any],
     moving: Mask,
     *,
-    op: Operation,
+    op: DifferentiableOperation,
     mask: Mask,
     transpose: bool,
 ) -> list[Any]:
@@ -184,7 +200,7 @@ def _moved(
     velocities: Sequence[Any],
     moving: Mask,
     *,
-    op: Operation,
+    op: DifferentiableOperation,
     mask: Mask,
     transpose: bool,
 ) -> Sequence[Any]:
@@ -201,7 +217,7 @@ def _moved(
     return jax.jvp(along, tuple(operands[i] for i in places), tuple(velocities))[1]
 
 
-def _spelled_out(primitive: Primitive, *operands: Any, op: Operation, **parameters: Any) -> Any:
+def _spelled_out(primitive: Primitive, *operands: Any, op: DifferentiableOperation, **parameters: Any) -> Any:
     """What an equation means, in terms of what has derivatives: the primitives on a pair, or jnp."""
     if not isinstance(op, PackedOperation):
         return _EVALUATE[primitive](None, *operands, op=op, **parameters)
@@ -218,7 +234,7 @@ def _products(
     slopes: Sequence[Any],
     rest: Sequence[Any],
     *,
-    op: Operation,
+    op: DifferentiableOperation,
     mask: Mask,
     transpose: bool,
 ) -> list[Any]:
@@ -233,7 +249,7 @@ def _products(
 
 
 def _linear_transpose(
-    cotangents: Sequence[Any], *operands: Any, op: Operation, mask: Mask, transpose: bool
+    cotangents: Sequence[Any], *operands: Any, op: DifferentiableOperation, mask: Mask, transpose: bool
 ) -> list[Any]:
     n = len(mask)
     asked = [ad.is_undefined_primal(t) for t in operands[n:]]
@@ -266,7 +282,7 @@ def _batch(
     out = primitive.bind(*fronted, **parameters)
     if not primitive.multiple_results:
         return out, 0
-    if not parameters["transpose"]:
+    if not parameters.get("transpose"):
         return out, [0] * len(out)
     # a cotangent has its operand's own shape again: drop the ones that aligned it
     mask = parameters["mask"]
@@ -279,7 +295,9 @@ def _batch(
 # -- Taylor mode ----------------------------------------------------------------------------------------------
 
 
-def _activation_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, op: Operation) -> tuple[Any, Any]:
+def _activation_jet(
+    primals: Sequence[Any], series: Sequence[Sequence[Any]], *, op: DifferentiableOperation
+) -> tuple[Any, Any]:
     """Coefficients of y from those of its operands: y' = sum of op_i(u)·u_i', order by order."""
     if not op.is_product:
         plain = functools.partial(_spelled_out, activation_p, op=op)
@@ -330,10 +348,26 @@ def activations_in(jaxpr: Any) -> Iterator[tuple[Operation, Direction, Mask, Seq
     from jax.extend.core import jaxprs_in_params  # noqa: PLC0415  (brings Pallas along, see Primitive above)
 
     for equation in jaxpr.eqns:
-        if equation.primitive in (activation_p, linear_p):
+        if equation.primitive in _EVALUATE:
             yield *_asked(equation.params), [v.aval for v in equation.invars]
         for inner in jaxprs_in_params(equation.params):
             yield from activations_in(inner)
+
+
+def only_operation_in(fn: Callable[[Any], Any], x: Any) -> DifferentiableOperation | None:
+    """The operation that a function of one array consists of, if it is one activation and nothing else."""
+    jaxpr = jax.make_jaxpr(fn)(jax.ShapeDtypeStruct(x.shape, x.dtype)).jaxpr
+    while len(jaxpr.eqns) == 1 and not jaxpr.constvars:
+        (equation,) = jaxpr.eqns
+        if list(equation.invars) != list(jaxpr.invars) or list(equation.outvars) != list(jaxpr.outvars):
+            return None
+        if equation.primitive is activation_p:
+            return equation.params["op"]
+        inner = equation.params.get("jaxpr")
+        if inner is None:
+            return None
+        jaxpr = inner.jaxpr
+    return None
 
 
 # -- lowering -------------------------------------------------------------------------------------------------
@@ -428,12 +462,14 @@ def _register(primitive: Primitive, avals: Any, jvp: Any, jet_rule: Any) -> None
     primitive.def_abstract_eval(avals)
     ad.primitive_jvps[primitive] = jvp
     batching.primitive_batchers[primitive] = functools.partial(_batch, primitive)
-    jet.jet_rules[primitive] = jet_rule
+    if jet_rule is not None:
+        jet.jet_rules[primitive] = jet_rule
     mlir.register_lowering(primitive, _lowering(primitive, None))
     for platform in ("cpu", "cuda"):
         mlir.register_lowering(primitive, _lowering(primitive, platform), platform=platform)
 
 
 _register(activation_p, _activation_aval, _activation_jvp, _activation_jet)
+_register(quantised_p, lambda x, *, op: op.avals(x), _quantised_jvp, None)
 _register(linear_p, _linear_avals, _linear_jvp, _linear_jet)
 ad.primitive_transposes[linear_p] = _linear_transpose

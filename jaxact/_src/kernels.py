@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._src import elementary, sharding
-from jaxact._src.operation import ElementwiseOperation, Operation
+from jaxact._src.operation import DifferentiableOperation, ElementwiseOperation, Operation
 from jaxact._src.packed import PackedOperation
+from jaxact._src.quantised import QuantisedOperation
 from jaxact._src.rule import Direction
 
 if TYPE_CHECKING:
@@ -144,8 +145,12 @@ def find(op: Operation, direction: Direction, mask: Sequence[bool], operands: Se
       mask: The operands of the operation that have a tangent or are asked for their cotangent.
       operands: Abstract operands of the primitive.
     """
+    if any(0 in a.shape for a in operands):
+        return "there is nothing to compute"
     if any(a.dtype == jnp.float64 for a in operands):
         return "kernels compute in float32, not in float64"
+    if isinstance(op, QuantisedOperation):
+        return _quantised(op, operands[0])
     if isinstance(op, PackedOperation):
         return _packed(op, direction, operands)
     if isinstance(op, ElementwiseOperation):
@@ -160,7 +165,8 @@ def meaning(
     el = elementary.profile("cuda", operands[0].dtype)
     n = len(mask)
     if direction == "value":
-        return lambda *blocks: (op.evaluate(el, *blocks),)
+        return lambda *blocks: _tuple(op.evaluate(el, *blocks))
+    assert isinstance(op, DifferentiableOperation)
     if direction == "backward":
         return lambda *blocks: op.transpose(el, blocks[:n], blocks[n], mask)
 
@@ -169,6 +175,10 @@ def meaning(
         return (op.linear(el, blocks[:n], [next(moving) if m else None for m in mask]),)
 
     return tangent
+
+
+def _tuple(value: Any) -> tuple[Array, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 # -- elementwise: one pass, or one pass that also sums up the gradients of parameters --------------------------
@@ -292,6 +302,42 @@ def _packed(op: PackedOperation, direction: Direction, operands: Sequence[Any]) 
 
     dtypes = (*(a.dtype for a in operands), x.dtype)
     return Kernel("gated", run, tuple(operands), dtypes, rows=(-1,))
+
+
+def _quantised(op: QuantisedOperation, x: Any) -> Kernel | str:
+    inner, packed = op.activation, isinstance(op.activation, PackedOperation)
+    if isinstance(inner, PackedOperation):
+        if inner.layout != "concat":
+            return "the kernel that quantises takes halves side by side only"
+        pair, gate_first = inner.pair, inner.gate_first
+    elif not isinstance(inner, ElementwiseOperation):
+        return f"the kernel that quantises takes no activation over rows, as {inner.name} is"
+    from pallas_kernels import row_plan  # noqa: PLC0415  (lazily, see above)
+
+    width = x.shape[-1]
+    n = op.row_length(x) // (2 if packed else 1)
+    reason = row_plan.why_not("act_quant", n) if op.block is None else None
+    if reason:
+        return reason
+    el = elementary.profile("cuda", x.dtype)
+
+    def body(*blocks: Array) -> Array:
+        if packed:
+            return pair.evaluate(el, *(blocks if gate_first else blocks[::-1]))
+        return inner.evaluate(el, *blocks)
+
+    lacking = _not_lowered(body, 2 if packed else 1)
+    if lacking:
+        return f"kernels have no {lacking}, which the formula of {op.name} needs"
+
+    def run(x: Array) -> tuple[Array, ...]:
+        from pallas_kernels import quantize  # noqa: PLC0415  (lazily, see above)
+
+        rows = x.reshape(-1, width)
+        q, scale = quantize.act_quant(body, rows, dtype=jnp.dtype(op.dtype), block=op.block, packed=packed)
+        return q.reshape(*x.shape[:-1], -1), scale.reshape(*x.shape[:-1], -1)
+
+    return Kernel("quantize", run, (x,), (x.dtype, jnp.dtype(op.dtype), jnp.dtype(jnp.float32)), rows=(-1,))
 
 
 # -- rows -----------------------------------------------------------------------------------------------------

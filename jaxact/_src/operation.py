@@ -19,11 +19,11 @@ Residual = Literal["input", "output"]
 
 
 class Operation(abc.ABC):
-    """The engine's view of an activation: hashable, and the same for every operand."""
+    """What selection and lowering know of an activation: hashable, and the same for every operand."""
 
     name: str
     request: "Implementation | None"
-    wrt: tuple[int, ...]
+    wrt: tuple[int, ...] = ()
 
     @property
     @abc.abstractmethod
@@ -39,14 +39,26 @@ class Operation(abc.ABC):
     def is_masked(self) -> bool:
         """Whether a mask excludes some of them."""
 
-    def aval(self, x: Any) -> Any:
-        """The abstract value, from that of operand 0."""
-        return x
-
     @property
     @abc.abstractmethod
     def saves_output(self) -> bool:
         """Whether the linear map is a function of y rather than of the operands."""
+
+    @abc.abstractmethod
+    def check_differentiable(self) -> None:
+        """Raise where differentiating makes no sense, as when x was overwritten."""
+
+    @abc.abstractmethod
+    def evaluate(self, el: Elementary, *operands: Array) -> Any:
+        """The value."""
+
+
+class DifferentiableOperation(Operation):
+    """The engine's view of an activation: the value and its linear map."""
+
+    def aval(self, x: Any) -> Any:
+        """The abstract value, from that of operand 0."""
+        return x
 
     @property
     @abc.abstractmethod
@@ -59,17 +71,13 @@ class Operation(abc.ABC):
     ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
         """What the linear map keeps, and which of it stands for operands with a tangent."""
 
-    @abc.abstractmethod
-    def check_differentiable(self) -> None:
-        """Raise ValueError where differentiating makes no sense, as when x was overwritten."""
-
     @property
     @abc.abstractmethod
     def added(self) -> int | None:
         """The operand that is added to the result of the others, so that its tangent passes through, if any."""
 
     @abc.abstractmethod
-    def without_added(self) -> "Operation":
+    def without_added(self) -> "DifferentiableOperation":
         """The operation without that operand: nothing of it is kept."""
 
     @abc.abstractmethod
@@ -87,7 +95,7 @@ class Operation(abc.ABC):
         """The cotangents of the operands in `mask`."""
 
     @abc.abstractmethod
-    def differentiate(self, operand: int, *, of_input: bool = False) -> "Operation":
+    def differentiate(self, operand: int, *, of_input: bool = False) -> "DifferentiableOperation":
         """The derivative in one operand, itself an operation (of x even where y is saved, if `of_input`)."""
 
 
@@ -103,7 +111,7 @@ def unbroadcast(cotangent: Array, operand: Array) -> Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class ElementwiseOperation(Operation):
+class ElementwiseOperation(DifferentiableOperation):
     """An elementwise definition: operands are x (or y, where that is the residual) and the array parameters.
 
     Attributes:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxact._src.elementary import Elementary
-from jaxact._src.operation import ElementwiseOperation, Operation
+from jaxact._src.operation import DifferentiableOperation, ElementwiseOperation
 
 if TYPE_CHECKING:
     from jaxact._src.select import Implementation
@@ -34,8 +34,14 @@ def halves(x: Array, layout: Layout, axis: int = -1) -> tuple[Array, Array]:
     return even.squeeze(axis + 1), odd.squeeze(axis + 1)
 
 
+def is_split(x: Array) -> bool:
+    """Whether the type of x says that its last axis is split over devices, so that its halves are apart."""
+    spec = jax.typeof(x).sharding.spec
+    return len(spec) == x.ndim and spec[-1] is not None
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
-class PackedOperation(Operation):
+class PackedOperation(DifferentiableOperation):
     """An operation of two operands on the halves of one.
 
     Attributes:
@@ -95,7 +101,7 @@ class PackedOperation(Operation):
     def check_differentiable(self) -> None:
         """It always is."""
 
-    def without_added(self) -> Operation:
+    def without_added(self) -> DifferentiableOperation:
         return self
 
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
@@ -111,5 +117,5 @@ class PackedOperation(Operation):
     ) -> tuple[Array, ...]:
         return (self.pack(*self.pair.transpose(el, self.pick(residuals[0]), cotangent, (True, True))),)
 
-    def differentiate(self, operand: int, *, of_input: bool = False) -> Operation:
+    def differentiate(self, operand: int, *, of_input: bool = False) -> DifferentiableOperation:
         raise NotImplementedError(f"{self.name} of a packed array is differentiated as that of its halves")

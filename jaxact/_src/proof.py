@@ -111,7 +111,8 @@ def _small_case(kernel: Kernel, positive: bool) -> list[np.ndarray[Any, Any]]:
 
 def _difference(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> str | None:
     rounds = _ROUNDS.get(wanted.dtype.name, _ROUNDS_16)
-    allowed = rounds * float(jnp.finfo(wanted.dtype).eps) if jnp.issubdtype(wanted.dtype, jnp.floating) else 1.0
+    floats = jnp.issubdtype(wanted.dtype, jnp.floating)
+    allowed = rounds * float(jnp.finfo(wanted.dtype).eps) if floats else 1.0 / jnp.iinfo(wanted.dtype).max
     got, wanted = got.astype(np.float64), wanted.astype(np.float64)
     if got.shape != wanted.shape or not np.array_equal(np.isnan(got), np.isnan(wanted)):
         return "has results of another shape, or NaN elsewhere"

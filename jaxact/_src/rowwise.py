@@ -17,7 +17,7 @@ from jaxact._src.definition import Facts, Parameter, is_array, read_parameter
 from jaxact._src.documentation import describe, document
 from jaxact._src.elementary import Elementary, profile
 from jaxact._src.function import check_residual, promoted, real_array, varying_alike
-from jaxact._src.operation import Operation, Residual, unbroadcast
+from jaxact._src.operation import DifferentiableOperation, Residual, unbroadcast
 from jaxact._src.select import Implementation, check_implementation, requested
 
 Array = jax.Array
@@ -74,7 +74,7 @@ class RowwiseDefinition:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class RowwiseOperation(Operation):
+class RowwiseOperation(DifferentiableOperation):
     """A rowwise definition along given axes: operands are x (or y) and, by name, `where` and the parameter.
 
     Attributes:
@@ -137,7 +137,7 @@ class RowwiseOperation(Operation):
         kept = [i for i, n in enumerate(self.arrays, start=1) if n != "where"]
         return (y, *(operands[i] for i in kept)), (mask[0], *(mask[i] for i in kept))
 
-    def without_added(self) -> Operation:
+    def without_added(self) -> DifferentiableOperation:
         return self
 
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
@@ -167,7 +167,7 @@ class RowwiseOperation(Operation):
                 out.append(unbroadcast(self._parameter_derivative(y, parameters) * ct, residuals[i]))
         return tuple(v.astype(r.dtype) for v, r in zip(out, (r for r, m in zip(residuals, mask) if m)))
 
-    def differentiate(self, operand: int, *, of_input: bool = False) -> Operation:
+    def differentiate(self, operand: int, *, of_input: bool = False) -> DifferentiableOperation:
         raise NotImplementedError(f"{self.name} has no elementwise derivatives")
 
     def _along_x(self, body: Body | None, y: Array, t: Array, parameters: dict[str, Any]) -> Array:

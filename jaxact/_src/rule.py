@@ -63,6 +63,12 @@ RULE: Final[tuple[Row, ...]] = (
         "a row this long does not stay on the chip: XLA moves 2.34 times the bytes forward and backward",
         at_least=16385,
     ),
+    Row(
+        ("act_quant",),
+        ("value",),
+        True,
+        "XLA moves 3.67 (a scale a row) or 1.71 (a scale a block) times the bytes of one pass",
+    ),
     Row(("packed geglu",), ("backward",), True, "XLA moves 1.80 times the bytes to write the packed gradient"),
     Row(_SOFTMAX, _ANY, False, "XLA keeps rows of up to 16384 elements on the chip and fuses the neighbours"),
     Row(_SPARSE, ("tangent",), False, "forward mode is left to XLA"),
