@@ -89,6 +89,20 @@ def test_manual(standin):
         close(got, wanted)
 
 
+def test_manual_with_a_replicated_parameter(standin):
+    """Its gradient is summed over the mesh, because it was made to vary over it."""
+    x, ct, slope = some(), some(seed=1), some((24,), seed=2)
+    spec = P("rows", None)
+    run = jax.shard_map(
+        prelu_gradients("pallas"), mesh=mesh(AxisType.Auto), in_specs=(spec, P(), spec), out_specs=(spec, P())
+    )
+    compiled = fresh(run).lower(x, slope, ct).compile()
+    assert collectives(compiled) == {"all-reduce": 1}
+    assert standin.shapes == [(4, 24)]
+    for got, wanted in zip(compiled(x, slope, ct), prelu_gradients("reference")(x, slope, ct)):
+        close(got, wanted, 64)
+
+
 def test_partly_manual_is_left_to_the_reference(standin):
     run = jax.shard_map(
         pulled("prefer_pallas"),
