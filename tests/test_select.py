@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from standin import fixture, fresh  # noqa: F401
-from support import close
+from support import close, forgetting
 
 import jaxact
 from jaxact._src import proof, rule, sharding
@@ -118,7 +118,24 @@ def test_what_kernels_cannot_do(function, args, reason):
     assert reason in got, got
 
 
+@pytest.fixture
+def forgotten():
+    with forgetting():
+        yield
+
+
 @new
+@pytest.mark.usefixtures("forgotten")
+def test_a_users_own_activation():
+    @jaxact.elementwise(name="test own")
+    def own(x):
+        return jax.nn.relu(x) - 1.0
+
+    assert why(lambda x: own(x, implementation="prefer_pallas"), array(8))[0] == "pallas"
+
+
+@new
+@pytest.mark.usefixtures("forgotten")
 def test_a_formula_that_kernels_lack():
     @jaxact.elementwise(name="test zeta")
     def zeta(x):

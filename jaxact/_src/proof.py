@@ -86,7 +86,7 @@ def _compare(kernel: Kernel, reference: Callable[..., Any], case: Sequence[Any],
     except Exception as error:  # whatever it is, it is the reason why this kernel cannot be used
         return f"does not run ({type(error).__name__}: {error})"
     for got, wanted in zip(results, expected):
-        difference = _difference(np.asarray(got.astype(wanted.dtype)), np.asarray(wanted))
+        difference = _difference(*jax.device_get((got.astype(wanted.dtype), wanted)))
         if difference:
             return difference
     return None
