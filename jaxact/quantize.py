@@ -112,7 +112,8 @@ def _run(
             f"{shape[-1]}; pad it, or pass block=None for one scale a row"
         )
     operation = engine.only_operation_in(function, x)
-    if operation is not None and not (straight_through or request == "inline" or is_split(x)):
+    plain = straight_through or request == "inline" or is_split(x) or 0 in x.shape
+    if operation is not None and not plain:
         return tuple(engine.quantised_p.bind(x, op=QuantisedOperation(operation, dtype, block, request)))
     if request == "pallas":
         raise NotImplementedError(

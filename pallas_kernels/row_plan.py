@@ -31,12 +31,14 @@ class Plan:
     """How a row is distributed.
 
     Attributes:
-      longest: The most elements of a row.
+      longest: The most elements of a row of 16-bit numbers.
+      longest_float32: And of float32, whose arithmetic in two words needs more registers.
       warpgroups: The warpgroups that share it.
       tiles: The tiles that each reads in a step of a loop; 0 where all of the row is held in registers.
     """
 
     longest: int
+    longest_float32: int
     warpgroups: int
     tiles: int = 0
 
@@ -46,13 +48,14 @@ class Plan:
         return Loop(n // step if step else 0, self.tiles, vector)
 
 
-_HELD: Final = (Plan(16 * 1024, 1), Plan(48 * 1024, 4))
-_SOLVED: Final = (Plan(8 * 1024, 1), Plan(48 * 1024, 4))  # a solver's loop keeps more beside the row
-_TWO_HELD: Final = (Plan(12 * 1024, 1), Plan(24 * 1024, 4))  # two operands
-_LOOP: Final = Plan(512 * 1024, 4, 4)
+_K: Final = 1024
+_HELD: Final = (Plan(16 * _K, 12 * _K, 1), Plan(48 * _K, 36 * _K, 4))
+_SOLVED: Final = (Plan(8 * _K, 8 * _K, 1), Plan(48 * _K, 24 * _K, 4))  # a solver's loop keeps more beside the row
+_TWO_HELD: Final = (Plan(12 * _K, 8 * _K, 1), Plan(24 * _K, 16 * _K, 4))  # two operands
+_LOOP: Final = Plan(512 * _K, 512 * _K, 4, 4)
 
-# Shortest first, for 16-bit operands: held rows end where registers do, by the compiler's reports for sm_90a and
-# sm_100a. Those of float32 results need more of them and end at three quarters.
+# Shortest first. Held rows end where registers do, by the compiler's reports for sm_90a and sm_100a; where there is
+# no loop, float32 rows up to the longest of 16 bits are taken with some of them spilled.
 PLANS: Final[Mapping[str, Sequence[Plan]]] = {
     "softmax": (*_HELD, _LOOP),
     "softmax_backward": (*_TWO_HELD, _LOOP),
@@ -84,6 +87,5 @@ def plan(kernel: str, n: int, itemsize: int = 2) -> Plan:
     reason = why_not(kernel, n)
     if reason is not None:
         raise ValueError(reason)
-    size = n * 4 // 3 if itemsize > 2 else n
     plans = PLANS[kernel]
-    return next((p for p in plans if size <= p.longest), plans[-1])
+    return next((p for p in plans if n <= (p.longest_float32 if itemsize > 2 else p.longest)), plans[-1])

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from kernels import bodies
+from kernels.row_programs import row_cases
 from pallas_kernels import gated, reduce
 from pallas_kernels.elementwise import elementwise
 from pallas_kernels.launch import vector_size
@@ -121,4 +122,10 @@ def activation_cases() -> Iterator[Case]:
             )
 
 
-CASES = [*elementwise_cases(), *gated_cases(), *reduce_cases(), *activation_cases()]
+CASES = [
+    *elementwise_cases(),
+    *gated_cases(),
+    *reduce_cases(),
+    *row_cases(Case, array, silu),
+    *activation_cases(),
+]

@@ -79,7 +79,7 @@ class Report:
     def widest_accesses(self) -> tuple[int, int]:
         """Bytes of the widest load from and store to global memory."""
         widths: dict[str, int] = {"ld": 0, "st": 0}
-        for kind, vector, bits in re.findall(r"\b(ld|st)\.global(?:\.v(\d))?\.b(\d+)", self.text):
+        for kind, vector, bits in re.findall(r"\b(ld|st)(?:\.global)?(?:\.v(\d))?\.b(\d+)", self.text):
             widths[kind] = max(widths[kind], int(vector or 1) * int(bits) // 8)
         return widths["ld"], widths["st"]
 
