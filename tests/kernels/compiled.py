@@ -25,7 +25,7 @@ class Case:
     """A program.
 
     Attributes:
-      accesses: The bytes of its widest load and its widest store.
+      accesses: The bytes that its widest load and its widest store have at least; a B200 may join two.
     """
 
     name: str

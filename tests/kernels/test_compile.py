@@ -25,4 +25,5 @@ def test_compiles(case, gpu):
     assert report.spilled == 0
     assert report.registers
     assert report.bool_operands == []
-    assert report.widest_accesses == case.accesses
+    widest = report.widest_accesses
+    assert all(found >= least for found, least in zip(widest, case.accesses)), widest
