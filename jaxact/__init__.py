@@ -78,7 +78,18 @@ from jaxact.activations import (
     thresholded_relu,
     xielu,
 )
-from jaxact.gated import bilinear, gated, geglu, glu, reglu, situ_glu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
+from jaxact.gated import (
+    bilinear,
+    gated,
+    geglu,
+    glu,
+    reglu,
+    situ_glu,
+    swiglu,
+    swiglu_clamp,
+    swiglu_oai,
+    swiglu_step,
+)
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"

@@ -41,7 +41,9 @@ def quarter_turns(el: Arithmetic, x: Array, alpha: Any, offset: float = 0.0) -> 
 
 def _domain(alpha: Any) -> Any:
     """Where products with alpha stay finite."""
-    return 2.0**100 / abs(alpha) if isinstance(alpha, float | int) else 2.0**100 / jnp.maximum(jnp.abs(alpha), 1e-6)
+    return (
+        2.0**100 / abs(alpha) if isinstance(alpha, float | int) else 2.0**100 / jnp.maximum(jnp.abs(alpha), 1e-6)
+    )
 
 
 def _pair(el: Arithmetic, value: Fraction) -> Words:

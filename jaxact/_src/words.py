@@ -36,7 +36,7 @@ class Words:
     @classmethod
     def of(cls, el: Arithmetic, value: Any, low: Any = 0.0) -> Self:
         """An array or a number."""
-        return cls(el.full, value, low)  # type: ignore[arg-type]
+        return cls(el.full, value, low)
 
     @property
     def value(self) -> Any:
@@ -106,7 +106,7 @@ class Words:
 
     def exp(self) -> "Words":
         """exp of a number between -20 and 20, relative error 2**-30."""
-        hi, lo = self.el.exp_words(self.hi)  # type: ignore[attr-defined]
+        hi, lo = self.el.exp_words(self.hi)
         return Words(self.el, hi, lo) * (1.0 + Words.of(self.el, self.lo + 0.5 * (self.lo * self.lo)))
 
 

@@ -375,7 +375,9 @@ def _bend(el: Elementary, x: Array) -> Words:
 
 def _at(el: Elementary, eps: Real) -> Words:
     """exp(eps) - 1."""
-    return _bend(el, eps) + eps if is_array(eps) else Words.of(el, math.expm1(eps))
+    if isinstance(eps, float):
+        return Words.of(el, math.expm1(eps))
+    return _bend(el, eps) + eps
 
 
 @elementwise(

@@ -8,7 +8,7 @@ import numpy as np
 from mpmath import mp
 
 from .formula import Formula
-from .pairs import Pair, words, exp, expm1, pair, sin_cos, where
+from .pairs import Pair, exp, expm1, pair, sin_cos, where, words
 from .precise import two_product, two_sum
 
 # ---- x (p sigmoid(z) + q sigmoid(-z))
