@@ -1,7 +1,7 @@
 """Numbers of two words: a sum of floats that stands for about one and a half times the digits of one.
 
-Where terms nearly cancel at a place that depends on the parameters, a formula written over `Words` keeps the digits
-of what is left. It reads like the formula over arrays, and costs about ten times as much.
+Where terms nearly cancel at a place that depends on the parameters, a formula written over `Words` keeps the
+digits of what is left. It reads like the formula over arrays, and costs about ten times as much.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ Array = jax.Array
 class Words:
     """``hi + lo``, with arithmetic of relative error 2**-34 (2**-78 in float64) of the larger operand.
 
-    A number keeps its full float64 value, and numbers are added and multiplied before anything is traced: XLA would
-    reorder a chain of constants and lose their second words.
+    A number keeps its full float64 value, and numbers are added and multiplied before anything is traced: XLA
+    would reorder a chain of constants and lose their second words.
 
     Attributes:
       el: The profile, one that is not `lite`.

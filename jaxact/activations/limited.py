@@ -129,7 +129,7 @@ def _(el: Elementary, x: Array, limit: Positive, offset: Real) -> Array:
     return jnp.ones_like(x)
 
 
-# -- situ: the sigmoid of x times a soft cap, with e = exp(-|x|) and w = exp(-2 |x| / cap) ---------------------------
+# -- situ: the sigmoid of x times a soft cap, with e = exp(-|x|) and w = exp(-2 |x| / cap) ------------------------
 
 _WORDS = 20.0  # the domain of an exponential in words
 _BY_CAP = softcap.definition.body(("cap",))
