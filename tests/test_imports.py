@@ -33,6 +33,7 @@ ROOMS = {
     "jaxact/_src/arithmetic.py": ARITHMETIC,
     "jaxact/_src/elementary.py": ARITHMETIC | {"jaxact._src.arithmetic"},
     "jaxact/_src/words.py": ARITHMETIC | {"jaxact._src.arithmetic"},
+    "jaxact/_src/phase.py": ARITHMETIC | {"jaxact._src.arithmetic", "jaxact._src.words"},
     "jaxact/_src/coefficients.py": set(),
     "jaxact/activations": {
         "jax",
@@ -43,6 +44,7 @@ ROOMS = {
         "jaxact._src.elementary",
         "jaxact._src.function",
         "jaxact._src.mapped",
+        "jaxact._src.phase",
         "jaxact._src.roots",
         "jaxact._src.rowwise",
         "jaxact._src.words",
@@ -51,7 +53,7 @@ ROOMS = {
     "tests/oracle": {"numpy", "scipy", "mpmath", "."},
 }
 # there `jax` is not leave to import jax.anything
-EXACT = {"jaxact/_src/arithmetic.py", "jaxact/_src/elementary.py", "jaxact/_src/words.py", "jaxact/activations"}
+EXACT = {"jaxact/_src/arithmetic.py", "jaxact/_src/elementary.py", "jaxact/_src/words.py", "jaxact/_src/phase.py", "jaxact/activations"}
 PRIVATE_ROOM = "jaxact/_src/internals.py"  # the one module that may touch jax._src, with reasons
 
 

@@ -18,6 +18,7 @@ from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrin
 from jaxact.activations.limited import clip_offset, silu_capped, swish_limited
 from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
 from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta, xielu
+from jaxact.activations.periodic import snake, snake_beta
 from jaxact.activations.rational import pade
 from jaxact.activations.rectifiers import (
     fat_relu,
@@ -84,6 +85,8 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_capped",
+    "snake",
+    "snake_beta",
     "soft_shrink",
     "soft_sign",
     "softcap",

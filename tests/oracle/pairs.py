@@ -28,6 +28,8 @@ class Pair:
     hi: np.ndarray
     lo: np.ndarray | float = 0.0
 
+    __array_ufunc__ = None  # so that an array on the left leaves the arithmetic to this class
+
     @property
     def value(self):
         return self.hi + self.lo
@@ -118,10 +120,12 @@ def expm1(u: Pair) -> Pair:
 
 
 def sin_cos(u: Pair) -> tuple[Pair, Pair]:
-    """sin(u) and cos(u), absolute error 1e-30 up to |u| = 1e6."""
+    """sin(u) and cos(u), absolute error 1e-30 up to |u| = 1e6, and one by one beyond."""
     _, quarter = _constants()
-    k = np.round(u.hi / quarter[0])
-    r = u
+    far = np.abs(u.hi) > 1e6
+    inner = where(far, 0.0, u)
+    k = np.round(inner.hi / quarter[0])
+    r = inner
     for word in quarter:
         r = r - Pair(*two_product(k, np.float64(word)))
     q = r * r
@@ -131,4 +135,16 @@ def sin_cos(u: Pair) -> tuple[Pair, Pair]:
     turns = np.mod(k, 4)
     odd = np.mod(k, 2) == 1
     s, t = where(odd, cosine, sine), where(odd, sine, cosine)
-    return where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
+    s, t = where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
+    return _one_by_one(mp.sin, u, far, s), _one_by_one(mp.cos, u, far, t)
+
+
+def _one_by_one(function, u: Pair, chosen, otherwise: Pair) -> Pair:
+    hi, lo = (np.array(np.broadcast_to(v, np.shape(chosen)), np.float64) for v in (otherwise.hi, otherwise.lo))
+    low = np.broadcast_to(u.lo, np.shape(chosen))
+    with mp.workdps(120):
+        for i in zip(*np.nonzero(np.atleast_1d(chosen)), strict=True):
+            place = i if np.ndim(chosen) else ()
+            words = _words(function(mpf(float(u.hi[place])) + mpf(float(low[place]))))
+            hi[place], lo[place] = words
+    return Pair(hi, lo)

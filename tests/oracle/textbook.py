@@ -6,7 +6,7 @@ import inspect
 
 from mpmath import mp, mpf
 
-from .jets import Jet, erf, exp, expm1, lift, normal_cdf, sigmoid, softplus, sqrt, tanh
+from .jets import Jet, erf, exp, expm1, lift, normal_cdf, sigmoid, sin, softplus, sqrt, tanh
 
 DIGITS = 60
 
@@ -220,8 +220,8 @@ def clip_offset(x, limit=7, offset=1):
 
 
 def acon_c(x, p1=1, p2=0, beta=1):
-    d = (p1 - p2) * x
-    return d * sigmoid(beta * d) + p2 * x
+    z = beta * (p1 - p2) * x  # = (p1 - p2) x sigmoid(z) + p2 x, without the cancellation
+    return x * (p1 * sigmoid(z) + p2 * sigmoid(-z))
 
 
 def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
@@ -239,9 +239,17 @@ def pade(
     return p / (1 + (abs(b1) + abs(b3) * x * x) * abs(x) + (abs(b2) + abs(b4) * x * x) * x * x)
 
 
+def snake(x, alpha=1):
+    return snake_beta(x, alpha, alpha)
+
+
+def snake_beta(x, alpha=1, beta=1):
+    return x + sin(alpha * x) * sin(alpha * x) / beta
+
+
 def dice(x, alpha=0, mean=0, var=1, eps=1e-8):
-    p = sigmoid((x - mean) / sqrt(var + eps))
-    return x * (p + alpha * (1 - p))
+    z = (x - mean) / sqrt(var + eps)
+    return x * (sigmoid(z) + alpha * sigmoid(-z))
 
 
 FUNCTIONS = {f.__name__: f for f in (
@@ -249,7 +257,8 @@ FUNCTIONS = {f.__name__: f for f in (
     log_sigmoid, soft_sign, hard_sigmoid, hard_silu, hard_tanh, hard_mish, squareplus, sparse_plus,
     sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
-    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset, acon_c, dice, xielu, pade,
+    prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset,
+    acon_c, dice, xielu, pade, snake, snake_beta,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 

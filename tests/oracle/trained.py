@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .formula import Formula
-from .pairs import Pair, exp, expm1, pair, where
+from .pairs import Pair, exp, expm1, pair, sin_cos, where
 from .precise import two_product, two_sum
 
 # ---- x (p sigmoid(z) + q sigmoid(-z))
@@ -101,7 +101,7 @@ DICE = Formula(
 
 
 def _xielu(right, left):
-    """Both sides as functions of x, exp(m) - 1 with m = min(x, eps), whether x is above eps, and the parameters."""
+    """Both sides as functions of x, exp(min(x, eps)) - 1, whether x is above eps, and the parameters."""
 
     def formula(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
         m = np.minimum(np.minimum(x, np.float64(eps)), 0)
@@ -216,4 +216,68 @@ PADE = Formula(
     lambda **_: (0.0,),
 )
 
-TRAINED = {"acon_c": ACON_C, "dice": DICE, "xielu": XIELU, "pade": PADE}
+# ---- x and a squared sine
+
+
+def _snake(result):
+    def formula(x, alpha=1.0, beta=1.0):
+        u = Pair(*two_product(x, np.float64(alpha)))
+        return result(x, u, pair(alpha), pair(beta)).value
+
+    return formula
+
+
+def _with_equal(formula):
+    return lambda x, alpha=1.0: formula(x, alpha, alpha)
+
+
+def _square(u: Pair) -> Pair:
+    s, _ = sin_cos(u)
+    return s * s
+
+
+def _double(u: Pair) -> Pair:
+    s, c = sin_cos(u)
+    return 2 * s * c
+
+
+def _snake_value(x, u, a, b):
+    # beyond 1e20 the sine is lost
+    return x + _square(where(np.abs(x) < 1e20, u, 0.0)) / b
+
+
+def _snake_alpha(x, u, a, b):
+    exact = (u * _double(u) - _square(u)) / (a * a)
+    return where(np.abs(u.hi) < 1e-9, two_product(x, x)[0], exact)
+
+
+_snake_first = _snake(lambda x, u, a, b: 1 + a / b * _double(u))
+_snake_second = _snake(lambda x, u, a, b: 2 * a * a / b * (1 - 2 * _square(u)))
+
+SNAKE_BETA = Formula(
+    _snake(_snake_value),
+    _snake_first,
+    _snake_second,
+    {
+        "alpha": _snake(lambda x, u, a, b: x * _double(u) / b),
+        "beta": _snake(lambda x, u, a, b: -_square(u) / (b * b)),
+    },
+    endless=True,
+)
+
+SNAKE = Formula(
+    _with_equal(SNAKE_BETA.value),
+    _with_equal(_snake_first),
+    _with_equal(_snake_second),
+    {"alpha": lambda x, alpha=1.0: _snake(_snake_alpha)(x, alpha)},
+    endless=True,
+)
+
+TRAINED = {
+    "acon_c": ACON_C,
+    "dice": DICE,
+    "xielu": XIELU,
+    "pade": PADE,
+    "snake": SNAKE,
+    "snake_beta": SNAKE_BETA,
+}
