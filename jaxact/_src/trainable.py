@@ -29,6 +29,8 @@ from jaxact.activations import (
     poly_norm,
     prelu,
     rational,
+    snake,
+    snake_beta,
     softplus,
     srelu,
     star_relu,
@@ -237,6 +239,19 @@ class AconC(Trainable):
     function = acon_c
     p1_init: Initial = 1.0
     p2_init: Initial = 0.0
+    beta_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Snake(Trainable):
+    function = snake
+    alpha_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class SnakeBeta(Trainable):
+    function = snake_beta
+    alpha_init: Initial = 1.0
     beta_init: Initial = 1.0
 
 

@@ -129,3 +129,11 @@ class PolyNorm(trainable.PolyNorm, _Trainable):
 
 class MetaAcon(trainable.MetaAcon, _Trainable):
     """`jaxact.meta_acon` as a layer."""
+
+
+class Snake(trainable.Snake, _Trainable):
+    """`jaxact.snake` as a layer."""
+
+
+class SnakeBeta(trainable.SnakeBeta, _Trainable):
+    """`jaxact.snake_beta` as a layer."""
