@@ -33,7 +33,7 @@ class Oracle:
     second: Callable[..., np.ndarray]
     parameters: Mapping[str, Callable[..., np.ndarray]]
     kinks: Callable[..., tuple[float, ...]]
-    endless: bool
+    endless: bool = False
 
     def derivative(self, order: int = 0, wrt: str | None = None) -> Callable[..., np.ndarray]:
         """The value (order 0), a derivative in x, or the first derivative in a parameter."""
