@@ -28,6 +28,9 @@ STANDARD |= {
 }
 STANDARD |= {"textwrap", "types", "typing", "warnings", "re", "string"}
 ARITHMETIC = {"jax", "jax.numpy", "jax.lax", "numpy", "jaxact._src.coefficients", "jaxact._src.roots"}
+SHELL = {"flax", "jax"} | {
+    f"jaxact._src.{n}" for n in ("gated_mlp", "layers", "modules", "select", "sharing", "trainable")
+}
 ROOMS = {
     "pallas_kernels": {"jax", "numpy", "pallas_kernels"},
     "jaxact/_src/arithmetic.py": ARITHMETIC,
@@ -50,10 +53,18 @@ ROOMS = {
         "jaxact._src.words",
         "jaxact.activations",
     },
+    "jaxact/linen": SHELL | {"jaxact.linen"},
+    "jaxact/nnx": SHELL | {"jaxact.nnx"},
     "tests/oracle": {"numpy", "scipy", "mpmath", "."},
 }
 # there `jax` is not leave to import jax.anything
-EXACT = {"jaxact/_src/arithmetic.py", "jaxact/_src/elementary.py", "jaxact/_src/words.py", "jaxact/_src/phase.py", "jaxact/activations"}
+EXACT = {
+    "jaxact/_src/arithmetic.py",
+    "jaxact/_src/elementary.py",
+    "jaxact/_src/words.py",
+    "jaxact/_src/phase.py",
+    "jaxact/activations",
+}
 PRIVATE_ROOM = "jaxact/_src/internals.py"  # the one module that may touch jax._src, with reasons
 
 
