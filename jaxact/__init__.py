@@ -52,6 +52,7 @@ from jaxact.activations import (
     sigmoid,
     silu,
     silu_capped,
+    situ,
     snake,
     snake_beta,
     soft_shrink,
@@ -77,7 +78,18 @@ from jaxact.activations import (
     thresholded_relu,
     xielu,
 )
-from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
+from jaxact.gated import (
+    bilinear,
+    gated,
+    geglu,
+    glu,
+    reglu,
+    situ_glu,
+    swiglu,
+    swiglu_clamp,
+    swiglu_oai,
+    swiglu_step,
+)
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"
@@ -145,6 +157,8 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_capped",
+    "situ",
+    "situ_glu",
     "snake",
     "snake_beta",
     "soft_shrink",

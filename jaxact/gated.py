@@ -338,6 +338,24 @@ def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
     return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)
 
 
+def situ_glu(x: Any, *, gate_cap: float = 4.0, up_cap: float = 25.0, **options: Any) -> Array:
+    """``c tanh(gate / c) * sigmoid(gate) * k tanh(up / k)``, SiTU-GLU of Kimi K3, arXiv:2607.24653.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      gate_cap: c.
+      up_cap: k.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or a cap is not above 0.
+    """
+    return gated(x, get("situ", cap=gate_cap), get("softcap", cap=up_cap), **options)
+
+
 SETTINGS: tuple[Callable[..., Array], ...] = (
     glu,
     swiglu,
@@ -347,4 +365,5 @@ SETTINGS: tuple[Callable[..., Array], ...] = (
     swiglu_oai,
     swiglu_clamp,
     swiglu_step,
+    situ_glu,
 )  # of `gated`, each with its own defaults

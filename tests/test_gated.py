@@ -112,6 +112,10 @@ def test_limited_forms(dtype):
     close(jaxact.swiglu_clamp((g, u)), m / (1 + np.exp(-m)) * np.clip(other, -10, 10), dtype)
     step = np.minimum(wide / (1 + np.exp(-wide)), 7) * np.clip(other, -7, 7)
     close(jaxact.swiglu_step(packed(g, u, "concat")), step, dtype)
+    situ = 4 * np.tanh(wide / 4) / (1 + np.exp(-wide)) * 25 * np.tanh(other / 25)
+    close(jaxact.situ_glu(packed(g, u, "concat")), situ, dtype)
+    capped = 2 * np.tanh(wide / 2) / (1 + np.exp(-wide)) * 3 * np.tanh(other / 3)
+    close(jaxact.situ_glu((g, u), gate_cap=2.0, up_cap=3.0), capped, dtype)
     with pytest.raises(ValueError, match=r"limit must be a finite number above 0, got -1"):
         jaxact.swiglu_step((g, u), limit=-1)
 

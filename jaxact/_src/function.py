@@ -167,8 +167,8 @@ def elementwise(
       ordered: Parameters that must not decrease in this order, such as limits.
       keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
         is promoted as by ``jnp.tanh``).
-      reach: For periodic functions, a function of the parameters: the absolute x up to which the derivatives keep their
-        accuracy. Beyond it they are those of an x nearby.
+      reach: For periodic functions, a function of the parameters: the absolute x up to which the derivatives keep
+        their accuracy. Beyond it they are those of an x nearby.
 
     Returns:
       The activation, a callable with ``derivative``, ``second_derivative`` and ``output_derivative`` decorators.
@@ -226,7 +226,16 @@ def _document(definition: ElementwiseDefinition) -> str:
             ("inplace", "Let the result overwrite `x`, which must not be used again."),
         ],
         domain="A parameter is outside its domain or does not broadcast against `x`.",
+        reach=_reach(definition),
     )
+
+
+def _reach(definition: ElementwiseDefinition) -> str:
+    reach = definition.facts.reach
+    if reach is None:
+        return ""
+    end = reach(**{n: p.default for n, p in definition.parameters.items()})
+    return f"derivatives keep their accuracy up to an absolute x of {end:g} (at the defaults)"
 
 
 # -- from checked parameters to a jitted callable ---------------------------------------------------------------

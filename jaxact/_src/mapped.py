@@ -1,4 +1,4 @@
-"""A function of whole arrays as one operation: its linear maps are those of its ``jnp`` body, run in the backward."""
+"""A function of whole arrays as one operation: its linear maps are those of its body, run in the backward."""
 
 import dataclasses
 import functools

@@ -1,8 +1,8 @@
 """The phase of sin(alpha x), reduced exactly: what is left of alpha x / (pi / 2) after whole quarter turns.
 
-Beside the roots of 1 + sin(2 alpha x) a result is as small as the square of the distance, so the distance needs all
-its digits. alpha / (pi / 2) is cut into pieces of half a float's digits. A product of such a piece with half of x is
-exact, and so is its remainder modulo 2; the remainders are small and are added without error.
+Beside the roots of 1 + sin(2 alpha x) a result is as small as the square of the distance, so the distance needs
+all its digits. alpha / (pi / 2) is cut into pieces of half a float's digits. A product of such a piece with half of
+x is exact, and so is its remainder modulo 2; the remainders are added in two words.
 """
 
 import math
@@ -27,7 +27,7 @@ _SMALL = 2.0**-30
 
 
 def quarter_turns(el: Arithmetic, x: Array, alpha: Any, offset: float = 0.0) -> tuple[Array, Words]:
-    """Whether alpha x + offset pi / 2 has an odd number of quarter turns, and the angle left, |angle| <= pi / 4."""
+    """Whether alpha x + offset pi / 2 is an odd number of quarter turns, and what is left, at most pi / 4."""
     x = el.between(x, _domain(alpha))
     turns, hi, lo = _remainder(el.full, x, alpha, offset)
     left = Words.of(el, hi, lo + _moving(x, alpha))
@@ -41,7 +41,9 @@ def quarter_turns(el: Arithmetic, x: Array, alpha: Any, offset: float = 0.0) -> 
 
 def _domain(alpha: Any) -> Any:
     """Where products with alpha stay finite."""
-    return 2.0**100 / abs(alpha) if isinstance(alpha, float | int) else 2.0**100 / jnp.maximum(jnp.abs(alpha), 1e-6)
+    return (
+        2.0**100 / abs(alpha) if isinstance(alpha, float | int) else 2.0**100 / jnp.maximum(jnp.abs(alpha), 1e-6)
+    )
 
 
 def _pair(el: Arithmetic, value: Fraction) -> Words:

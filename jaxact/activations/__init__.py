@@ -15,7 +15,7 @@ from jaxact.activations.composed import crelu, gumbel_softmax, maxout
 from jaxact.activations.exponential import celu, elu, exponential, selu
 from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
-from jaxact.activations.limited import clip_offset, silu_capped, swish_limited
+from jaxact.activations.limited import clip_offset, silu_capped, situ, swish_limited
 from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
 from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta, xielu
 from jaxact.activations.periodic import snake, snake_beta
@@ -85,6 +85,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_capped",
+    "situ",
     "snake",
     "snake_beta",
     "soft_shrink",

@@ -375,7 +375,9 @@ def _bend(el: Elementary, x: Array) -> Words:
 
 def _at(el: Elementary, eps: Real) -> Words:
     """exp(eps) - 1."""
-    return _bend(el, eps) + eps if is_array(eps) else Words.of(el, math.expm1(eps))
+    if isinstance(eps, float):
+        return Words.of(el, math.expm1(eps))
+    return _bend(el, eps) + eps
 
 
 @elementwise(
@@ -383,8 +385,8 @@ def _at(el: Elementary, eps: Real) -> Words:
     source="Huang and Schlag 2024, Deriving activation functions using integration, arXiv:2411.13010",
     range="bounded below for alpha_p above 0 and alpha_n above beta",
     limits="inf, inf for alpha_p above 0 and alpha_n above beta",
-    kinks="the derivative is beta - alpha_n at 0, where the value jumps by less than |alpha_n eps|; at eps it is that "
-    "of x < eps",
+    kinks="the derivative is beta - alpha_n at 0, where the value jumps by less than |alpha_n eps|; at eps it is "
+    "that of x < eps",
     settings=(
         {"alpha_p": 1.5, "alpha_n": 2.0, "beta": 0.3},
         {"alpha_p": 0.2, "alpha_n": 0.6, "beta": -0.4, "eps": -0.01},
@@ -396,8 +398,8 @@ def xielu(
 ) -> Array:
     """Expanded integral of the exponential linear unit: a parabola above 0, the integral of a shifted elu below.
 
-    It takes the effective alphas; the paper and its weights store them through the inverse of softplus, alpha_n less
-    beta. The paper's eps keeps a narrow stretch left of 0 straight.
+    It takes the effective alphas; weights store them through the inverse of softplus, that of alpha_n less beta.
+    The paper's eps keeps a narrow stretch left of 0 straight.
     """
     el = el.full
     right = x * (alpha_p * x + beta)

@@ -60,7 +60,7 @@ def _value(el: Elementary, x: Array, alpha: Any, beta: Any) -> Array:
     reach=_reach,
 )
 def snake(el: Elementary, x: Array, alpha: Positive = 1.0) -> Array:
-    """Snake: the identity with a periodic part, of frequency alpha and of mean 1 / (2 alpha); it never decreases."""
+    """Snake: the identity with a periodic part of frequency alpha and mean 1 / (2 alpha); it never decreases."""
     if el.lite:
         s = jnp.sin(el.between(x * alpha, 2.0**30))
         return x + s * (s / alpha)

@@ -11,14 +11,14 @@ from mpmath import mp, mpf
 from .precise import two_product, two_sum
 
 
-def _words(number, count: int = 2) -> list[float]:
+def words(number, count: int = 2) -> list[float]:
     """A 60-digit number as float64 words of decreasing size."""
-    words = []
+    found = []
     with mp.workdps(120):
         for _ in range(count):
-            words.append(float(number))
-            number -= mpf(words[-1])
-    return words
+            found.append(float(number))
+            number -= mpf(found[-1])
+    return found
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def where(condition, a, b) -> Pair:
 @functools.cache
 def _inverse_factorials(count: int = 30) -> list[Pair]:
     with mp.workdps(60):
-        return [Pair(*_words(1 / mp.factorial(n))) for n in range(count)]
+        return [Pair(*words(1 / mp.factorial(n))) for n in range(count)]
 
 
 def _series(x: Pair, coefficients) -> Pair:
@@ -94,7 +94,7 @@ def _series(x: Pair, coefficients) -> Pair:
 @functools.cache
 def _constants() -> tuple[list[float], list[float]]:
     with mp.workdps(120):
-        return _words(mp.log(2), 3), _words(mp.pi / 2, 4)
+        return words(mp.log(2), 3), words(mp.pi / 2, 4)
 
 
 def exp(u: Pair) -> Pair:
@@ -145,6 +145,5 @@ def _one_by_one(function, u: Pair, chosen, otherwise: Pair) -> Pair:
     with mp.workdps(120):
         for i in zip(*np.nonzero(np.atleast_1d(chosen)), strict=True):
             place = i if np.ndim(chosen) else ()
-            words = _words(function(mpf(float(u.hi[place])) + mpf(float(low[place]))))
-            hi[place], lo[place] = words
+            hi[place], lo[place] = words(function(mpf(float(u.hi[place])) + mpf(float(low[place]))))
     return Pair(hi, lo)

@@ -248,6 +248,10 @@ def snake_beta(x, alpha=1, beta=1):
     return x + sin(alpha * x) * sin(alpha * x) / beta
 
 
+def situ(x, cap=4):
+    return cap * tanh(x / cap) * sigmoid(x)
+
+
 def dice(x, alpha=0, mean=0, var=1, eps=1e-8):
     z = (x - mean) / sqrt(var + eps)
     return x * (sigmoid(z) + alpha * sigmoid(-z))
@@ -259,7 +263,7 @@ FUNCTIONS = {f.__name__: f for f in (
     sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
     prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset,
-    acon_c, dice, xielu, pade, snake, snake_beta,
+    acon_c, dice, xielu, pade, snake, snake_beta, situ,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from mpmath import mp
 
 from .formula import Formula
-from .pairs import Pair, exp, expm1, pair, sin_cos, where
+from .pairs import Pair, exp, expm1, pair, sin_cos, where, words
 from .precise import two_product, two_sum
 
 # ---- x (p sigmoid(z) + q sigmoid(-z))
@@ -273,7 +276,57 @@ SNAKE = Formula(
     endless=True,
 )
 
+# ---- a sigmoid times a soft cap
+
+
+def _situ(result):
+    """A function of tanh(x / cap), sech^2, the sigmoid with its first two derivatives, and the cap."""
+
+    def formula(x, cap=4.0):
+        c = pair(cap)
+        w, e = exp(-2 * np.abs(x) / c), exp(-pair(np.abs(x)))
+        right = x >= 0
+        t = -expm1(-2 * np.abs(x) / c) / (1 + w)
+        s0 = where(right, 1.0, e) / (1 + e)
+        s1 = e / ((1 + e) * (1 + e))
+        turn = -expm1(-pair(np.abs(x))) / (1 + e)
+        s2 = s1 * where(right, -turn, turn)
+        return result(x, where(right, t, -t), 4 * w / ((1 + w) * (1 + w)), (s0, s1, s2), c).value
+
+    return formula
+
+
+def _situ_cap(x, t, sech2, s, c):
+    u = x / c
+    near = np.abs(u.hi) < 0.1
+    q = where(near, u * u, 0.0)
+    # tanh(u) - u sech(u)^2, in even powers divided by u
+    series = _odd_series(q) * u
+    return where(near, series, t - u * sech2) * s[0]
+
+
+@functools.cache
+def _coefficients():
+    with mp.workdps(60):
+        return [Pair(*words(c)) for c in mp.taylor(lambda u: mp.tanh(u) - u * mp.sech(u) ** 2, 0, 41)[1::2]]
+
+
+def _odd_series(q: Pair) -> Pair:
+    total = pair(0.0)
+    for c in _coefficients()[::-1]:
+        total = total * q + c
+    return total
+
+
+SITU = Formula(
+    _situ(lambda x, t, sech2, s, c: where(np.abs(x) < 1e-20, x / c, t) * c * s[0]),
+    _situ(lambda x, t, sech2, s, c: sech2 * s[0] + c * t * s[1]),
+    _situ(lambda x, t, sech2, s, c: 2 * sech2 * s[1] - 2 * t * sech2 / c * s[0] + c * t * s[2]),
+    {"cap": _situ(_situ_cap)},
+)
+
 TRAINED = {
+    "situ": SITU,
     "acon_c": ACON_C,
     "dice": DICE,
     "xielu": XIELU,
