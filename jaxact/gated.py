@@ -362,3 +362,16 @@ def situ_glu(x: Any, *, gate_cap: float = 4.0, up_cap: float = 25.0, **options: 
       ValueError: As `gated`, or a cap is not above 0.
     """
     return gated(x, get("situ", cap=gate_cap), get("softcap", cap=up_cap), **options)
+
+
+SETTINGS: tuple[Callable[..., Array], ...] = (
+    glu,
+    swiglu,
+    geglu,
+    reglu,
+    bilinear,
+    swiglu_oai,
+    swiglu_clamp,
+    swiglu_step,
+    situ_glu,
+)  # of `gated`, each with its own defaults

@@ -28,6 +28,9 @@ STANDARD |= {
 }
 STANDARD |= {"textwrap", "types", "typing", "warnings", "re", "string"}
 ARITHMETIC = {"jax", "jax.numpy", "jax.lax", "numpy", "jaxact._src.coefficients", "jaxact._src.roots"}
+SHELL = {"flax", "jax"} | {
+    f"jaxact._src.{n}" for n in ("gated_mlp", "layers", "modules", "select", "sharing", "trainable")
+}
 ROOMS = {
     "pallas_kernels": {"jax", "numpy", "pallas_kernels"},
     "jaxact/_src/arithmetic.py": ARITHMETIC,
@@ -51,6 +54,8 @@ ROOMS = {
         "jaxact._src.words",
         "jaxact.activations",
     },
+    "jaxact/linen": SHELL | {"jaxact.linen"},
+    "jaxact/nnx": SHELL | {"jaxact.nnx"},
     "tests/oracle": {"numpy", "scipy", "mpmath", "."},
 }
 # there `jax` is not leave to import jax.anything
