@@ -182,8 +182,8 @@ class Arithmetic:
         if tail is not None:  # the sum would round the tail away, so it gives up some digits to the rest
             w = head(w, self.digits - (8 if self.double else 4))
             rest = (x - w) + tail
-        # Where exp(w), or its product with the rest, may be subnormal the shift goes inside, rounded up so that what
-        # remains is below 1, and to few bits so that the sum is exact; elsewhere outside, where it is exact.
+        # Where exp(w), or its product with the rest, may be subnormal the shift goes inside, rounded up so that
+        # what remains is below 1, and to few bits so that the sum is exact; elsewhere outside, where it is exact.
         lift = max(shift, self.shift)
         inside = math.ceil(lift * LN2 * 2.0**13) / 2.0**13
         remains = math.ldexp(math.exp(-inside), lift) - 1.0
