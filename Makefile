@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test lint format accuracy clean
+.PHONY: demo test lint format docs accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -21,6 +21,14 @@ lint: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The site, without the network; a warning is an error.
+docs: $(VENV)/.docs
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
 
 # The accuracy contract at its full size, 4 million float32 points a case.
 accuracy: $(VENV)/.installed
