@@ -1,8 +1,8 @@
 """``python -m benchmarks.accuracy``: errors in ULP of jaxact, jax.nn, Keras and torch, side by side, in one run.
 
 Every finite bfloat16 and float16 number, stratified float32 points, against the tests' independent float64 oracle.
-Writes ``benchmarks/results/accuracy.json``, and from it alone ``docs/accuracy.md`` and its figures: a documentation
-page never mixes runs. Exit code 1 tells that jaxact exceeds its contract.
+Writes ``benchmarks/results/accuracy.json``, and from it alone ``docs/accuracy.md`` and its figures: the page never
+mixes runs. Exit code 1 tells that jaxact exceeds its contract.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from benchmarks.peers import Library, libraries
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the oracle, the points and the case table are the tests' own
 
-from cases import CASES, Case  # noqa: E402
+from cases import CASES, DEFAULTS, Case  # noqa: E402
 from oracle import ORACLE  # noqa: E402
 from ulp import Reference, patterns, stratified  # noqa: E402
 
@@ -42,7 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for, and write it down; 0 is success."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--points", type=int, default=FULL, help=f"float32 points a case (default: {FULL})")
-    parser.add_argument("--only", metavar="NAME", action="append", help="an activation; may be given more than once")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help="an activation; may be given more than once"
+    )
+    parser.add_argument(
+        "--settings", action="store_true", help="every setting that the tests cover, not just defaults"
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} float32 points: shows that it works")
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "benchmarks/results/accuracy.json")
     parser.add_argument("--docs", type=pathlib.Path, default=ROOT / "docs", help="where page and figures go")
@@ -51,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.only and (unknown := set(options.only) - {c.name for c in CASES}):
         parser.error(f"unknown activation {sorted(unknown)}; one of {sorted({c.name for c in CASES})}")
     if not options.page_only:
-        report = measure_all(QUICK if options.quick else options.points, options.only)
+        report = measure_all(QUICK if options.quick else options.points, options.only, options.settings)
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     report = json.loads(options.json.read_text())
@@ -64,9 +69,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if exceeded else 0
 
 
-def measure_all(count: int, only: Sequence[str] | None) -> dict[str, Any]:
+def measure_all(count: int, only: Sequence[str] | None, settings: bool) -> dict[str, Any]:
     """All numbers of a run, with what produced them."""
-    cases = [c for c in CASES if not only or c.name in only]
+    defaults = {str(c) for c in DEFAULTS}
+    cases = [
+        c
+        for c in CASES
+        if (not only or c.name in only)
+        # a flag, such as `approximate`, chooses another formula
+        and (settings or str(c) in defaults or all(isinstance(v, bool) for v in c.params.values()))
+    ]
     installed = libraries()
     rows = []
     for case in track(cases, description=f"{count} float32 points a case"):

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 ORDERS = ("value", "f′", "f″")
 COLORS = {"jaxact": "#0072B2", "jax.nn": "#D55E00", "keras": "#CC79A7", "torch": "#009E73"}
@@ -47,7 +47,9 @@ def summary(report: Report) -> str:
                     if (r["dtype"], r["order"], r["library"]) == (dtype, order, library)
                 ]
                 if worst:
-                    found[library] = f"{library} {_ulp(max(worst))} (median {_ulp(sorted(worst)[len(worst) // 2])})"
+                    found[library] = (
+                        f"{library} {_ulp(max(worst))} (median {_ulp(sorted(worst)[len(worst) // 2])})"
+                    )
             lines.append(f"{dtype} {ORDERS[order]}, limit {limit:g}: " + ", ".join(found.values()))
     return "\n".join(lines)
 
@@ -72,8 +74,9 @@ def _head(report: Report) -> str:
 <!-- Written by `make accuracy`; edit benchmarks/accuracy_page.py instead. -->
 
 The worst error of every elementwise activation, of its first and of its second derivative, in units in the last
-place (ULP) of the exact result, and at which x. Measured in one run on {report["date"]}, {report["platform"]}
-({report["device"]}, {report["processor"]}), Python {report["python"]}: {versions}. Keras runs on its JAX backend.
+place (ULP) of the exact result, and at which x. Measured in one run on {report["date"]}, on {report["platform"]}
+({report["device"]}, {report["processor"]}), with Python {report["python"]}: {versions}.
+Keras runs on its JAX backend.
 
 * bfloat16 and float16: every finite number. float32: {report["points"]:,} points, stratified over all exponents and
   both signs, dense around kinks and roots.

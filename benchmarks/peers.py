@@ -97,7 +97,10 @@ class _Torch(Library):
         if self.version is None:
             return None
         torch = _imported("torch")
-        return torch.exp if activation == "exponential" else self._named(torch.nn.functional, activation)
+        if activation == "exponential":
+            return torch.exp
+        # its functional `linear` is a layer, and its prelu wants a tensor of slopes
+        return None if activation in ("identity", "prelu") else self._named(torch.nn.functional, activation)
 
     def find(self, activation: str, parameters: Mapping[str, Any]) -> Function | None:
         if activation == "gelu" and self.version is not None:
@@ -170,6 +173,9 @@ def _imported(name: str, variables: Mapping[str, str] | None = None) -> Any:
 
 def libraries() -> list[Library]:
     """jaxact first, then its peers, installed or not."""
-    return [_Jaxact("jaxact", "jaxact"), Library("jax.nn", "jax"), _Keras("keras", "keras"), _Torch("torch", "torch")]
-
-
+    return [
+        _Jaxact("jaxact", "jaxact"),
+        Library("jax.nn", "jax"),
+        _Keras("keras", "keras"),
+        _Torch("torch", "torch"),
+    ]

@@ -7,8 +7,8 @@ A definition is handed an ``el`` and writes ``el.exp(x)``; the lowering chose th
                    costs twice a copy and flushes subnormals; ours costs 1.24 copies and fuses.
 ``CPU_16``         float32 arithmetic for 16-bit results: relative error <= 1e-5, no split exponents.
 ``GPU``, ``GPU_16``  the same with the backend's exp2 (one MUFU instruction) in place of the polynomial.
-``PORTABLE``       that of ``CPU``, for 16-bit too: any other platform, and what `jaxact.reference` runs. The error of
-                   a backend's exp, 1 ULP and more, would be a quarter of the contract.
+``PORTABLE``       that of ``CPU``, for 16-bit too: any other platform, and what `jaxact.reference` runs. The error
+                   of a backend's exp, 1 ULP and more, would be a quarter of the contract.
 ``DOUBLE``         float64.
 =================  ===========================================================================================
 

@@ -173,9 +173,9 @@ def mish(el: Elementary, x: Array) -> Array:
     low = el.lower(x, -el.vanishing(el.shift))
     z = el.upper(low, el.saturation)
     E = el.exp(z, None, el.shift)
-    d = 2.0 + E * 2.0**-el.shift
-    product = el.exp(z, None, el.shift, factor=low * d)  # x n, scaled too
-    return jnp.where(x > el.saturation, x, product / (E * d + 2.0 ** (el.shift + 1)))
+    e = E * 2.0**-el.shift
+    product = el.exp(z, None, el.shift, factor=2.0 * low + low * e)  # x n; not low * (2 + e), which rounds twice
+    return jnp.where(x > el.saturation, x, product / (E * (2.0 + e) + 2.0 ** (el.shift + 1)))
 
 
 @mish.derivative
