@@ -54,6 +54,9 @@ from jaxact.activations import (
     sigmoid,
     silu,
     silu_capped,
+    situ,
+    snake,
+    snake_beta,
     soft_shrink,
     soft_sign,
     softcap,
@@ -78,7 +81,20 @@ from jaxact.activations import (
     thresholded_relu,
     xielu,
 )
-from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
+from jaxact.fused import fused
+from jaxact.gated import (
+    bilinear,
+    gated,
+    geglu,
+    glu,
+    reglu,
+    situ_glu,
+    swiglu,
+    swiglu_clamp,
+    swiglu_oai,
+    swiglu_step,
+)
+from jaxact.quantize import act_quant
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"
@@ -89,6 +105,7 @@ __all__ = [
     "Positive",
     "Real",
     "acon_c",
+    "act_quant",
     "bent_identity",
     "bilinear",
     "celu",
@@ -105,6 +122,7 @@ __all__ = [
     "explain",
     "exponential",
     "fat_relu",
+    "fused",
     "gated",
     "geglu",
     "gelu",
@@ -148,6 +166,10 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_capped",
+    "situ",
+    "situ_glu",
+    "snake",
+    "snake_beta",
     "soft_shrink",
     "soft_sign",
     "softcap",

@@ -20,16 +20,26 @@ X = jnp.linspace(-4.0, 4.0, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
 TO = ("function", "linen", "nnx")
 # A value other than the default for every parameter of every layer.
 VALUES = {
-    "alpha": 0.5, "beta": 2.0, "dim": -2, "axis": -2, "eps": -0.01, "lambd": 0.75, "lower": 0.25, "upper": 0.5,
-    "max": 2.0, "max_val": 0.5, "max_value": 2.5, "min": -0.125, "min_val": -2.0, "negative_slope": 0.125,
-
-        "theta": 1.5,
-        "threshold": 0.75,
-        "value": 3.0,
-        "approximate": "tanh",
-        "alpha_p_init": 0.6,
-        "alpha_n_init": 1.1
-    ,
+    "alpha": 0.5,
+    "beta": 2.0,
+    "dim": -2,
+    "axis": -2,
+    "eps": -0.01,
+    "lambd": 0.75,
+    "lower": 0.25,
+    "upper": 0.5,
+    "max": 2.0,
+    "max_val": 0.5,
+    "max_value": 2.5,
+    "min": -0.125,
+    "min_val": -2.0,
+    "negative_slope": 0.125,
+    "theta": 1.5,
+    "threshold": 0.75,
+    "value": 3.0,
+    "approximate": "tanh",
+    "alpha_p_init": 0.6,
+    "alpha_n_init": 1.1,
 }
 LAYERS = [pytest.param(d, n, id=f"{d}-{n}") for d, table in dialects.DIALECTS.items() for n in table.layers]
 

@@ -249,6 +249,33 @@ def test_the_implementation_and_the_buffer_are_the_functions(framework):
 
 
 @both
+def test_an_activation_takes_an_implementation(framework):
+    x = np.ones(4, np.float32)
+    for options in (
+        {"activation": "silu"},
+        {"activation": "softmax", "slc": slice(0, 2)},
+        {"activation": "silu", "slc": slice(0, 2)},
+    ):
+        assert "custom_jvp_call" in trace(call(framework, "Activation", implementation="inline", **options), x)
+        assert "custom_jvp_call" not in trace(call(framework, "Activation", **options), x)
+    layer = call(
+        framework, "Activation", activation="relu", slc=slice(0, 2), inplace=True, implementation="inline"
+    )
+    np.testing.assert_array_equal(layer(jnp.array([-1.0, 1.0, -1.0])), [0, 1, -1])
+    for activation, error, message in (
+        (jnp.tanh, TypeError, "needs one of jaxact's"),
+        ("relu", ValueError, "one of"),
+    ):
+        with pytest.raises(error, match=message):
+            make(
+                framework,
+                "Activation",
+                activation=activation,
+                implementation="inline" if error is TypeError else "cuda",
+            )
+
+
+@both
 def test_layers_work_under_jit_and_in_a_network(framework):
     if framework == "nnx":
         network = nnx.Sequential(jaxact.nnx.LeakyReLU(0.5), jaxact.nnx.Softmax(axis=1))

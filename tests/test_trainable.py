@@ -26,6 +26,8 @@ LAYERS = {
     "SwishBeta": ("swish_beta", ["beta"]),
     "DyT": ("dyt", ["alpha", "weight", "bias"]),
     "AconC": ("acon_c", ["p1", "p2", "beta"]),
+    "Snake": ("snake", ["alpha"]),
+    "SnakeBeta": ("snake_beta", ["alpha", "beta"]),
     "Dice": ("dice", ["alpha"]),
     "XIELU": ("xielu", ["alpha_p", "alpha_n"]),
     "Rational": ("rational", ["numerator", "denominator"]),
@@ -88,6 +90,38 @@ def per_channel(name, framework="nnx", **options):
     return make(framework, name, num_parameters=4, **options)
 
 
+def stand_in_for(name):
+    """A function that tells parameters apart, and that takes no time to trace."""
+
+    def function(x, implementation=None, **parameters):
+        for n, weight in enumerate(LAYERS[name][1]):
+            value = parameters[weight]
+            x = (n + 2) * x + (value[..., -1] if (name, weight) in OWN else value).astype(x.dtype)
+        return x
+
+    return function
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    """They take the place of the layers' own functions."""
+    for framework in FRAMEWORKS:
+        for name in LAYERS:
+            cls = getattr(getattr(jaxact, framework), name)
+            monkeypatch.setattr(cls, "function", staticmethod(stand_in_for(name)))
+
+
+def laid(name, values, shape):
+    """Parameters as a function takes them, of this shape where they belong to channels."""
+    found = {}
+    for w in LAYERS[name][1]:
+        value = EFFECTIVE.get((name, w), lambda v: v)(values[w])
+        own = shape_of(name, w, shape)
+        found[w] = value if value.shape == own else value.reshape(own)
+    return found
+
+
+@pytest.mark.usefixtures("stand_ins")
 @every
 def test_parameters_start_where_the_function_does(name):
     function, weights = LAYERS[name]
@@ -102,27 +136,36 @@ def test_parameters_start_where_the_function_does(name):
             np.testing.assert_allclose(value, np.broadcast_to(start, value.shape), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("stand_ins")
 @every_other
 @pytest.mark.parametrize(("options", "x", "shape", "fitted"), SHAPES, ids=[f"{s[0]}-{s[1]}" for s in SHAPES])
-def test_layers_are_their_functions_on_any_axis(name, options, x, shape, fitted):
-    function, weights = LAYERS[name]
-    shapes = {w: shape_of(name, w, shape) for w in weights}
-    values = {w: jnp.zeros(s) for w, s in shapes.items()}
-
-    def expected(x, values):
-        laid = {}
-        for w in weights:
-            value = EFFECTIVE.get((name, w), lambda v: v)(values[w])
-            laid[w] = value.reshape(shape_of(name, w, fitted))
-        return getattr(jaxact, function)(x, **laid)
-
-    layers = [call(framework, name, **options) for framework in FRAMEWORKS]
+def test_parameters_are_laid_along_any_axis(name, options, x, shape, fitted):
+    shapes = {w: shape_of(name, w, shape) for w in LAYERS[name][1]}
     for framework in FRAMEWORKS:
         found = parameters_of(framework, make(framework, name, **options), jnp.zeros(x))
         assert {w: v.shape for w, v in found.items()} == shapes
+    layers = [call(framework, name, **options) for framework in FRAMEWORKS]
+    values = {w: jnp.zeros(s) for w, s in shapes.items()}
+
+    def expected(x, values):
+        return stand_in_for(name)(x, **laid(name, values, fitted))
+
     assert len({trace(f, jnp.zeros(x), values) for f in (expected, *layers)}) == 1
 
 
+@every_other
+def test_layers_are_their_functions(name):
+    options, shape = {"num_parameters": 3, "axis": 1}, (3,)
+    values = {w: jnp.zeros(shape_of(name, w, shape)) for w in LAYERS[name][1]}
+    layers = [call(framework, name, **options) for framework in FRAMEWORKS]
+
+    def expected(x, values):
+        return getattr(jaxact, LAYERS[name][0])(x, **laid(name, values, (3, 1)))
+
+    assert len({trace(f, X, values) for f in (expected, *layers)}) == 1
+
+
+@pytest.mark.usefixtures("stand_ins")
 def test_linen_takes_the_number_of_channels_from_its_input():
     for axis, size in ((-1, 4), (0, 2), (1, 3)):
         layer = make("linen", "SReLU", num_parameters=None, axis=axis)
@@ -131,6 +174,7 @@ def test_linen_takes_the_number_of_channels_from_its_input():
     assert {v.shape for v in parameters_of("linen", layer).values()} == {(1, 4)}
 
 
+@pytest.mark.usefixtures("stand_ins")
 @both
 @every_other
 @pytest.mark.parametrize(
@@ -153,6 +197,7 @@ def test_the_output_has_the_inputs_dtype_and_a_gradient_its_parameters(framework
         assert (gradient[weight].shape, gradient[weight].dtype) == (value.shape, value.dtype)
 
 
+@pytest.mark.usefixtures("stand_ins")
 @both
 @every
 def test_initialisers_and_metadata(framework, name):
@@ -226,15 +271,8 @@ def test_the_implementation_is_the_functions(framework, name):
     for layer, implementation in zip(layers, implementations):
         if name != "XIELU":  # which is handed what its layer makes of the parameters
             own = functools.partial(function, implementation=implementation)
-            assert trace(layer, X, parameters) == trace(
-                lambda x, p, own=own: own(x, **fitted_alike(p)), X, parameters
-            )
+            assert trace(layer, X, parameters) == trace(lambda x, p, own=own: own(x, **p), X, parameters)
     assert trace(layers[0], X, parameters) != trace(layers[1], X, parameters)
-
-
-def fitted_alike(parameters):
-    """Each parameter in its own shape, as a layer hands it on for the last axis."""
-    return {n: v.reshape(v.shape) for n, v in parameters.items()}
 
 
 @every
@@ -403,3 +441,21 @@ def test_they_work_under_jit(framework):
         layer = make("linen", "SReLU", a_left_init=0.3)
         y = jax.jit(functools.partial(layer.apply, layer.init(KEY, X)))(X)
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_flaxs_own_tools_take_them():
+    layer = make("linen", "SReLU", num_parameters=4)
+    for lift in (nn.remat, nn.jit):
+        lifted = lift(jaxact.linen.SReLU)(num_parameters=4)
+        np.testing.assert_array_equal(lifted.apply(layer.init(KEY, X), X), layer.apply(layer.init(KEY, X), X))
+    assert "a_left" in nn.tabulate(layer, KEY)(X)
+    stacked = nn.vmap(jaxact.linen.SReLU, variable_axes={"params": 0}, split_rngs={"params": True})(
+        num_parameters=4
+    )
+    assert stacked.init(KEY, X)["params"]["a_left"].shape == (2, 4)
+    module = make("nnx", "SReLU", num_parameters=4)
+    np.testing.assert_array_equal(nnx.remat(lambda m, x: m(x))(module, X), module(X))
+    abstract = nnx.eval_shape(lambda: make("nnx", "SReLU", num_parameters=4))
+    assert abstract.a_left.shape == (4,)
+    assert "a_left" in repr(module)

@@ -20,7 +20,14 @@ def signature_of(parameters: Mapping[str, Parameter], *, inplace: bool) -> inspe
 
 
 def document(
-    facts: Facts, *, shapes: str, dtypes: str, saved: str, arguments: Sequence[tuple[str, str]], domain: str
+    facts: Facts,
+    *,
+    shapes: str,
+    dtypes: str,
+    saved: str,
+    arguments: Sequence[tuple[str, str]],
+    domain: str,
+    reach: str = "",
 ) -> str:
     """The docstring: the author's lines, then what every activation states."""
     lines = [facts.doc, ""]
@@ -33,6 +40,7 @@ def document(
     lines += [
         f"{n}: {t}" for n, t in (("Range", facts.range), ("Limits", facts.limits), ("Kinks", facts.kinks)) if t
     ]
+    lines += [f"Reach: {reach}."] if reach else []
     lines += [f"Saved for the backward: {saved}.", "", "Args:"]
     lines += _item("x", "A real array or number.")
     for name, text in arguments:

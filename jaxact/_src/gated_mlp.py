@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._src import catalogue
+from jaxact._src.packed import Layout
 from jaxact._src.select import Implementation, check_implementation
-from jaxact.gated import SETTINGS, Layout, gated
+from jaxact.gated import SETTINGS, gated
 from jaxact.registry import get
 
 Array = jax.Array
@@ -82,7 +83,7 @@ class GatedMLP:
         for name in ("features", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"GatedMLP: {name} must be at least 1, got {getattr(self, name)}")
-        jax.eval_shape(self.activated, *[jnp.zeros(2)] * len(self.widths()))
+        jax.eval_shape(self.activated, *[jax.ShapeDtypeStruct((2,), jnp.float32)] * len(self.widths()))
 
     def widths(self) -> dict[str, int]:
         """The dense layers of the input, and their sizes."""

@@ -3,6 +3,7 @@
 import dataclasses
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -10,6 +11,8 @@ import jax.numpy as jnp
 
 from jaxact._src.definition import is_array
 from jaxact._src.function import Elementwise
+from jaxact._src.rowwise import Rowwise
+from jaxact._src.select import Implementation, check_implementation
 from jaxact.registry import Bound, get
 
 Array = jax.Array
@@ -19,15 +22,24 @@ Slices = Bounds | tuple[Bounds, ...] | None  # of the flattened tensor, one per 
 
 
 def resolve(
-    activation: Any, args: Sequence[Any], dialect: str, params: Mapping[str, Any], inplace: bool
+    activation: Any,
+    args: Sequence[Any] = (),
+    dialect: str = "jax",
+    params: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    inplace: bool = False,
+    implementation: Implementation | None = None,
 ) -> Callable[..., Any]:
     """The function of a module's arguments; a module or another callable is its own."""
+    check_implementation(implementation)
     found = get(activation, *args, dialect=dialect, **params)
     if isinstance(found, type):
         raise TypeError(f"an activation is a name, a callable or a module, got the class {found.__name__}")
     own = found.activation if isinstance(found, Bound) else found
     if inplace and not isinstance(own, Elementwise):
         raise TypeError(f"inplace needs one of jaxact's elementwise activations, got {found!r}")
+    if implementation is not None and not isinstance(own, Elementwise | Rowwise):
+        raise TypeError(f"implementation needs one of jaxact's activations, got {found!r}")
     return found
 
 
@@ -73,7 +85,14 @@ def _stored(*parts: Any) -> Bounds:
     return start, stop, step
 
 
-def apply(function: Callable[..., Any], x: Any, slc: Slices, inplace: bool, **arrays: Array) -> Array:
+def apply(
+    function: Callable[..., Any],
+    x: Any,
+    slc: Slices,
+    inplace: bool,
+    implementation: Implementation | None = None,
+    **arrays: Array,
+) -> Array:
     """The function on the elements that are selected; the others pass through.
 
     Args:
@@ -81,13 +100,16 @@ def apply(function: Callable[..., Any], x: Any, slc: Slices, inplace: bool, **ar
       x: The input.
       slc: Where to apply it.
       inplace: Whether to reuse the buffer of x.
+      implementation: As for every activation.
       **arrays: Parameters of the function that are arrays.
 
     Raises:
       ValueError: A slice is out of range for its axis.
     """
     function, more = without_arrays(function)
-    options = {**arrays, **more}
+    options: dict[str, Any] = {**arrays, **more}
+    if implementation is not None:
+        options["implementation"] = implementation
     if slc is None:
         return function(x, **options, inplace=True) if inplace else function(x, **options)
     concrete = isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
@@ -106,7 +128,9 @@ def _apply_to_slice(function: Callable[..., Any], slc: Slices, inplace: bool, x:
     return viewed.astype(y.dtype).at[index].set(y, unique_indices=True).reshape(x.shape)
 
 
-_donating = jax.jit(_apply_to_slice, static_argnums=(0, 1, 2), donate_argnums=3)
+_donating = jax.jit(
+    _apply_to_slice, static_argnums=(0, 1, 2), static_argnames=("implementation",), donate_argnums=3
+)
 
 
 def _index(slices: Any, shape: Shape, of: Shape) -> tuple[slice, ...]:

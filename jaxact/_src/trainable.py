@@ -29,6 +29,8 @@ from jaxact.activations import (
     poly_norm,
     prelu,
     rational,
+    snake,
+    snake_beta,
     softplus,
     srelu,
     star_relu,
@@ -101,7 +103,7 @@ class Trainable:
             self.initialiser(weight)
 
     def sharing(self) -> Sharing:
-        return Sharing.of(type(self).__name__, self.num_parameters, self.axis, self.shared_axes)
+        return _sharing(type(self).__name__, self.num_parameters, self.axis, self.shared_axes)
 
     def initialiser(self, weight: Weight) -> Callable[..., Any]:
         """The initialiser of a weight, of its effective value."""
@@ -136,10 +138,16 @@ class Trainable:
 
     def evaluate(self, x: Array, values: Mapping[Weight, Array]) -> Array:
         """The function of x and the stored values."""
-        arrays = {
-            w.name: self.effective(w, v).reshape(self.fitted(w, v.shape, x.shape)) for w, v in values.items()
-        }
+        arrays = {w.name: self._laid(w, v, x.shape) for w, v in values.items()}
         return self.function(x, **arrays, **{n: getattr(self, n) for n in self.arguments})
+
+    def _laid(self, weight: Weight, value: Array, x: Shape) -> Array:
+        shape = self.fitted(weight, value.shape, x)
+        effective = self.effective(weight, value)
+        return effective if shape == value.shape else effective.reshape(shape)  # which costs time outside jit
+
+
+_sharing = functools.lru_cache(maxsize=1024)(Sharing.of)  # modules are called often
 
 
 _COMMON = {
@@ -231,6 +239,19 @@ class AconC(Trainable):
     function = acon_c
     p1_init: Initial = 1.0
     p2_init: Initial = 0.0
+    beta_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Snake(Trainable):
+    function = snake
+    alpha_init: Initial = 1.0
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class SnakeBeta(Trainable):
+    function = snake_beta
+    alpha_init: Initial = 1.0
     beta_init: Initial = 1.0
 
 

@@ -1,7 +1,7 @@
 """Numbers of two words: a sum of floats that stands for about one and a half times the digits of one.
 
-Where terms nearly cancel at a place that depends on the parameters, a formula written over `Words` keeps the digits
-of what is left. It reads like the formula over arrays, and costs about ten times as much.
+Where terms nearly cancel at a place that depends on the parameters, a formula written over `Words` keeps the
+digits of what is left. It reads like the formula over arrays, and costs about ten times as much.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ Array = jax.Array
 class Words:
     """``hi + lo``, with arithmetic of relative error 2**-34 (2**-78 in float64) of the larger operand.
 
-    A number keeps its full float64 value, and numbers are added and multiplied before anything is traced: XLA would
-    reorder a chain of constants and lose their second words.
+    A number keeps its full float64 value, and numbers are added and multiplied before anything is traced: XLA
+    would reorder a chain of constants and lose their second words.
 
     Attributes:
       el: The profile, one that is not `lite`.
@@ -36,7 +36,7 @@ class Words:
     @classmethod
     def of(cls, el: Arithmetic, value: Any, low: Any = 0.0) -> Self:
         """An array or a number."""
-        return cls(el.full, value, low)  # type: ignore[arg-type]
+        return cls(el.full, value, low)
 
     @property
     def value(self) -> Any:
@@ -106,7 +106,7 @@ class Words:
 
     def exp(self) -> "Words":
         """exp of a number between -20 and 20, relative error 2**-30."""
-        hi, lo = self.el.exp_words(self.hi)  # type: ignore[attr-defined]
+        hi, lo = self.el.exp_words(self.hi)
         return Words(self.el, hi, lo) * (1.0 + Words.of(self.el, self.lo + 0.5 * (self.lo * self.lo)))
 
 

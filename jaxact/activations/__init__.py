@@ -16,9 +16,10 @@ from jaxact.activations.composed import crelu, gumbel_softmax, maxout, prelu_cha
 from jaxact.activations.exponential import celu, elu, exponential, selu
 from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
-from jaxact.activations.limited import clip_offset, silu_capped, swish_limited
+from jaxact.activations.limited import clip_offset, silu_capped, situ, swish_limited
 from jaxact.activations.logistic import log_sigmoid, quick_gelu, sigmoid, silu, softplus, sqrt_softplus
 from jaxact.activations.parametric import dyt, pelu, prelu, srelu, star_relu, swish_beta, xielu
+from jaxact.activations.periodic import snake, snake_beta
 from jaxact.activations.rational import pade
 from jaxact.activations.rectifiers import (
     fat_relu,
@@ -87,6 +88,9 @@ __all__ = [
     "sigmoid",
     "silu",
     "silu_capped",
+    "situ",
+    "snake",
+    "snake_beta",
     "soft_shrink",
     "soft_sign",
     "softcap",

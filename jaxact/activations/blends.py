@@ -1,7 +1,8 @@
 """Activations that blend two lines by a sigmoid: x (p sigmoid(z) + q sigmoid(-z)), z a line in x.
 
-Notation: e = exp(-|z|), E = 2**shift * e; `major` is the slope on the side of z, `minor` the other one, whose share
-is e / (1 + e). Where two terms nearly cancel, at a place that depends on the parameters, they are formed in words.
+Notation: e = exp(-|z|), E = 2**shift * e; `major` is the slope on the side of z, `minor` the other one, whose
+share is e / (1 + e). Where two terms nearly cancel, at a place that depends on the parameters, they are formed in
+words.
 """
 
 import math
@@ -175,7 +176,7 @@ def _(el: Elementary, x: Array, p1: Real, p2: Real, beta: Real) -> Array:
     return _density(sides, u, u)
 
 
-# -- dice: z = (x - mean) / sqrt(var + eps), p = 1, q = alpha ------------------------------------------------------
+# -- dice: z = (x - mean) / sqrt(var + eps), p = 1, q = alpha -----------------------------------------------------
 
 
 def _inverse_root(el: Elementary, var: Any, eps: Any) -> Words:
@@ -199,7 +200,7 @@ def _dice(
 
 @elementwise(
     formula=r"x (p + \alpha (1 - p)),\; p = \sigma\left(\frac{x - \mu}{\sqrt{v + \epsilon}}\right)",
-    source="Zhou et al. 2018, Deep interest network, arXiv:1706.06978, whose alpha starts at 0 and whose eps is 1e-8",
+    source="Zhou et al. 2018, Deep interest network, arXiv:1706.06978: alpha starts at 0, eps is 1e-8",
     range="(-inf, inf); bounded below for alpha = 0",
     limits="-inf for alpha above 0, 0 at 0; inf",
     settings=(
@@ -213,7 +214,7 @@ def dice(
 ) -> Array:
     """Data adaptive activation: from slope alpha to slope 1 at the mean of the data, over their deviation.
 
-    The mean and the variance are arguments, so that the batch's or running ones may be given, each with a gradient.
+    The mean and the variance are arguments: those of the batch or running ones, each with a gradient.
     """
     sides, *_ = _dice(el, x, mean, var, eps)
     return _blend(x, sides, Words.of(el, 1.0), Words.of(el, alpha))

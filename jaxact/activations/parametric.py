@@ -14,7 +14,7 @@ from jaxact._src.definition import Positive, Real, is_array
 from jaxact._src.elementary import Elementary, horner
 from jaxact._src.function import elementwise
 from jaxact._src.words import Words
-from jaxact.activations._cases import step
+from jaxact.activations._cases import choose, step
 from jaxact.activations.logistic import silu_curvature, silu_slope
 from jaxact.activations.rectifiers import leaky_relu
 
@@ -76,7 +76,7 @@ def _line(el: Elementary, x: Array, t: Real, slope: Real) -> Array:
     cancels = jnp.abs(plain) < 0.75 * _size(t)
     d, d_lo = el.full.difference(jnp.where(cancels, x, 0.0), t)
     hi, lo = el.full.product(d, slope)
-    return jnp.where(cancels, _sum(el.full, hi, lo + d_lo * slope, t), jnp.where(slope == 0, t, plain))
+    return jnp.where(cancels, _sum(el.full, hi, lo + d_lo * slope, t), choose(slope == 0, t, plain))
 
 
 @elementwise(
@@ -256,21 +256,21 @@ def swish_beta(el: Elementary, x: Array, beta: Real = 1.0) -> Array:
     b, sign, flat = _steepness(beta)
     inner = el.lower(sign * x, -el.underflow / b)
     y = el.gate(inner, _scaled_exp(el, *_words(el, el.upper(inner, 2 * el.saturation / b), b)), el.saturation / b)
-    return jnp.where(flat, 0.5 * x, sign * y)
+    return choose(flat, 0.5 * x, sign * y)
 
 
 @swish_beta.derivative
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, sign, flat = _steepness(beta)
     z = el.lower(el.upper(sign * x, (el.saturation + 1.0) / b), -el.underflow / b)
-    return jnp.where(flat, carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
+    return choose(flat, carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
 
 
 @swish_beta.second_derivative
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, _, flat = _steepness(beta)
     a = el.upper(jnp.abs(x), el.underflow / b)
-    return jnp.where(flat, carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
+    return choose(flat, carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
 
 
 @swish_beta.derivative("beta")
@@ -280,7 +280,7 @@ def _(el: Elementary, x: Array, beta: Real) -> Array:
     u, low = _words(el, a, b)
     E = _scaled_exp(el, -u, -low)
     d = 1.0 + E * 2.0**-el.shift
-    return jnp.where(flat, (0.5 * x) * (0.5 * x), (((a * E) / (d * d)) * a) * 2.0**-el.shift)
+    return choose(flat, (0.5 * x) * (0.5 * x), (((a * E) / (d * d)) * a) * 2.0**-el.shift)
 
 
 # -- dyt -------------------------------------------------------------------------------------------------------
@@ -375,7 +375,9 @@ def _bend(el: Elementary, x: Array) -> Words:
 
 def _at(el: Elementary, eps: Real) -> Words:
     """exp(eps) - 1."""
-    return _bend(el, eps) + eps if is_array(eps) else Words.of(el, math.expm1(eps))
+    if isinstance(eps, float):
+        return Words.of(el, math.expm1(eps))
+    return _bend(el, eps) + eps
 
 
 @elementwise(
@@ -383,8 +385,8 @@ def _at(el: Elementary, eps: Real) -> Words:
     source="Huang and Schlag 2024, Deriving activation functions using integration, arXiv:2411.13010",
     range="bounded below for alpha_p above 0 and alpha_n above beta",
     limits="inf, inf for alpha_p above 0 and alpha_n above beta",
-    kinks="the derivative is beta - alpha_n at 0, where the value jumps by less than |alpha_n eps|; at eps it is that "
-    "of x < eps",
+    kinks="the derivative is beta - alpha_n at 0, where the value jumps by less than |alpha_n eps|; at eps it is "
+    "that of x < eps",
     settings=(
         {"alpha_p": 1.5, "alpha_n": 2.0, "beta": 0.3},
         {"alpha_p": 0.2, "alpha_n": 0.6, "beta": -0.4, "eps": -0.01},
@@ -396,8 +398,8 @@ def xielu(
 ) -> Array:
     """Expanded integral of the exponential linear unit: a parabola above 0, the integral of a shifted elu below.
 
-    It takes the effective alphas; the paper and its weights store them through the inverse of softplus, alpha_n less
-    beta. The paper's eps keeps a narrow stretch left of 0 straight.
+    It takes the effective alphas; weights store them through the inverse of softplus, that of alpha_n less beta.
+    The paper's eps keeps a narrow stretch left of 0 straight.
     """
     el = el.full
     right = x * (alpha_p * x + beta)

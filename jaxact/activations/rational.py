@@ -81,7 +81,7 @@ def _inverse(place: _Place, parameters: dict[str, Any]) -> Array:
 
 
 def _times(place: _Place, value: Array, power: int, reversed_power: int) -> Array:
-    """value times |x|**power, or times t**reversed_power; the smallest factors last, where the result may be small."""
+    """value times |x|**power, or times t**reversed_power, factor by factor, since a power may be subnormal."""
     t = place.t.value
     direct, reverse = value, value * place.size if reversed_power < 0 else value
     for _ in range(power):
@@ -91,13 +91,6 @@ def _times(place: _Place, value: Array, power: int, reversed_power: int) -> Arra
     for _ in range(1, reversed_power):
         reverse = reverse * t
     return jnp.where(place.reverse, reverse, direct)
-
-
-def _value(el: Elementary, x: Array, parameters: dict[str, Any]) -> Array:
-    place = _place(el, x, parameters["b4"])
-    r = _ratio(place, parameters)[0].value
-    tiny = parameters["a0"] + parameters["a1"] * x
-    return jnp.where(place.size < _TINY, tiny, jnp.where(place.reverse, place.size * r, r))
 
 
 @elementwise(
@@ -142,7 +135,13 @@ def pade(
 
     `rational` is the same with arrays of coefficients. Where b4 is 0, x is limited to plus and minus 2**24.
     """
-    return _value(el, x, dict(a0=a0, a1=a1, a2=a2, a3=a3, a4=a4, a5=a5, b1=b1, b2=b2, b3=b3, b4=b4))
+    place = _place(el, x, b4)
+    r = _ratio(
+        place,
+        {"a0": a0, "a1": a1, "a2": a2, "a3": a3, "a4": a4, "a5": a5} | {"b1": b1, "b2": b2, "b3": b3, "b4": b4},
+    )[0].value
+    inside = jnp.where(place.size < _TINY, a0 + a1 * x, r)  # where its terms are subnormal
+    return jnp.where(place.reverse, place.size * r, inside)
 
 
 @pade.derivative

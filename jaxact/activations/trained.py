@@ -12,6 +12,7 @@ from jaxact._src import mapped
 from jaxact._src.definition import Positive, Real, is_array, read_parameter
 from jaxact._src.elementary import profile
 from jaxact._src.function import named, promoted, real_array
+from jaxact._src.select import Implementation
 from jaxact.activations.blends import acon_c
 from jaxact.activations.logistic import sigmoid
 from jaxact.activations.rational import DENOMINATOR, NUMERATOR, pade
@@ -22,6 +23,13 @@ Array = jax.Array
 
 def _number(name: str, domain: Any) -> Any:
     return read_parameter(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=domain))
+
+
+def _static(owner: str, name: str, domain: Any, value: Any) -> float:
+    """A parameter that is a number."""
+    if is_array(value):
+        raise TypeError(f"{owner}: {name} must be a number, got an array of shape {value.shape}")
+    return float(_number(name, domain).check(owner, value))
 
 
 def _real(owner: str, name: str, value: Any, like: Array) -> Array:
@@ -35,7 +43,7 @@ def _real(owner: str, name: str, value: Any, like: Array) -> Array:
 
 @named
 def rational(
-    x: Any, numerator: Any = None, denominator: Any = None, *, implementation: mapped.Implementation | None = None
+    x: Any, numerator: Any = None, denominator: Any = None, *, implementation: Implementation | None = None
 ) -> Array:
     r"""Rational activation of degrees 5 and 4, its coefficients in two arrays; `pade` with each of them by name.
 
@@ -90,7 +98,7 @@ def rrelu(
     *,
     lower: float = 1 / 8,
     upper: float = 1 / 3,
-    implementation: mapped.Implementation | None = None,
+    implementation: Implementation | None = None,
 ) -> Array:
     r"""Randomised leaky rectifier: each element below 0 gets a slope drawn from [lower, upper).
 
@@ -119,18 +127,12 @@ def rrelu(
 
     Source: Xu, Wang, Chen and Li 2015, arXiv:1505.00853; torch.nn.RReLU
     """
-    low, high = (_limit(n, v) for n, v in (("lower", lower), ("upper", upper)))
+    low, high = (_static("rrelu", n, Real, v) for n, v in (("lower", lower), ("upper", upper)))
     if low > high:
         raise ValueError(f"rrelu: lower must not exceed upper, got lower={low:g} and upper={high:g}")
     if key is None:
         return leaky_relu(x, 0.5 * (low + high), implementation=implementation)
     return _rrelu(promoted(real_array("rrelu", x)), key, low, high, implementation)
-
-
-def _limit(name: str, value: Any) -> float:
-    if is_array(value):
-        raise TypeError(f"rrelu: {name} must be a number, got an array of shape {value.shape}")
-    return float(_number(name, Real).check("rrelu", value))
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
@@ -157,7 +159,7 @@ def meta_acon(
     p2: Any = 0.0,
     *,
     axis: int = -1,
-    implementation: mapped.Implementation | None = None,
+    implementation: Implementation | None = None,
 ) -> Array:
     r"""ACON-C with a steepness that two dense layers make of the mean of each channel.
 
@@ -166,7 +168,7 @@ def meta_acon(
     Shapes: `x` (batch, ..., channels), or with the channels elsewhere; the mean is over all axes but the first and
     that of the channels. `w1` (channels, r), `b1` (r,), `w2` (r, channels), `b2` (channels,); `p1` and `p2` a
     number, () or (channels,).
-    Dtypes: that of `x`; mean and layers in float32 (float64 for float64); integers are promoted as by ``jnp.tanh``.
+    Dtypes: that of `x`; mean and layers in float32 or float64; integers are promoted as by ``jnp.tanh``.
     Range: as acon_c
     Saved for the backward: the input, the parameters, and arrays of a number a channel of each sample.
 
@@ -188,8 +190,8 @@ def meta_acon(
       TypeError: `x` is complex or no array.
       ValueError: `x` has fewer than two dimensions, the channels are the first axis, or a shape does not fit.
 
-    Source: Ma, Zhang, Liu and Sun 2021, Activate or not, arXiv:2009.04759; its code puts batch normalisation behind
-    each layer, which inference folds into weights and biases
+    Source: Ma, Zhang, Liu and Sun 2021, Activate or not, arXiv:2009.04759; its code puts batch normalisation
+    behind each layer, which inference folds into weights and biases
     """
     x = promoted(real_array("meta_acon", x))
     if x.ndim < 2 or not -x.ndim <= axis < x.ndim or axis % x.ndim == 0:
@@ -232,7 +234,7 @@ def poly_norm(
     bias: Any = 0.0,
     *,
     eps: float = 1e-6,
-    implementation: mapped.Implementation | None = None,
+    implementation: Implementation | None = None,
 ) -> Array:
     r"""A polynomial whose powers are normalised along the last axis.
 
@@ -263,9 +265,7 @@ def poly_norm(
     x = promoted(real_array("poly_norm", x))
     if not x.ndim:
         raise ValueError("poly_norm: x must have at least one axis, got a number")
-    if is_array(eps):
-        raise TypeError(f"poly_norm: eps must be a number, got an array of shape {eps.shape}")
-    eps = _number("eps", Positive).check("poly_norm", eps)
+    eps = _static("poly_norm", "eps", Positive, eps)
     weight = _real("poly_norm", "weight", weight if is_array(weight) else jnp.asarray(weight, jnp.float32), x)
     bias = _real("poly_norm", "bias", bias, x)
     if weight.shape != (3,):

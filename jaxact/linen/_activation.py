@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 
 from jaxact._src import modules
+from jaxact._src.select import Implementation
 
 Array = jax.Array
 
@@ -17,6 +18,7 @@ class _Fields(nn.Module):
     activation: Any
     slc: Any = None
     inplace: bool = False
+    implementation: Any = None
     args: tuple[Any, ...] = ()
     dialect: str = "jax"
     params: tuple[tuple[str, Any], ...] = ()
@@ -35,6 +37,7 @@ class Activation(_Fields):
       slc: Where it acts: None (everywhere), a slice of the flattened input, as PuzzleLib has it, or a tuple of
         slices, one per axis from the first. Elements outside pass through unchanged.
       inplace: The input's buffer is reused. Outside jit the input can't be used afterwards.
+      implementation: As for every activation of jaxact.
       name: The name of the module.
       args: The activation's parameters by position.
       dialect: Whose name and parameters these are, see `jaxact.get`.
@@ -43,7 +46,8 @@ class Activation(_Fields):
     Raises:
       ValueError: The name or dialect is unknown, a parameter is outside its domain, or (when called) a slice is
         out of range for its axis, or `inplace` is differentiated where the derivative needs the input.
-      TypeError: A parameter is unknown or of the wrong kind, or `inplace` is asked of a foreign callable.
+      TypeError: A parameter is unknown or of the wrong kind, or `inplace` or an
+        `implementation` is asked of a foreign callable.
 
     >>> import jax, jax.numpy as jnp
     >>> from jaxact.linen import Activation
@@ -58,6 +62,7 @@ class Activation(_Fields):
         *,
         slc: slice | tuple[slice, ...] | None = None,
         inplace: bool = False,
+        implementation: Implementation | None = None,
         name: str | None = None,
         args: Sequence[Any] = (),
         dialect: str = "jax",
@@ -65,11 +70,12 @@ class Activation(_Fields):
     ):
         parent = {"parent": params.pop("parent")} if "parent" in params else {}
         given = dict(params.pop("params", ())) | params  # a clone is given the field
-        modules.resolve(activation, args, dialect, given, inplace)
+        modules.resolve(activation, args, dialect, given, inplace=inplace, implementation=implementation)
         super().__init__(
             activation=activation,
             slc=modules.bounds(slc),
             inplace=inplace,
+            implementation=implementation,
             args=tuple(args),
             dialect=dialect,
             params=tuple(sorted(given.items())),
@@ -86,8 +92,8 @@ class Activation(_Fields):
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the inputs."""
-        function = modules.resolve(self.activation, self.args, self.dialect, dict(self.params), self.inplace)
-        return modules.apply(function, inputs, self.slc, self.inplace)
+        function = modules.resolve(self.activation, self.args, self.dialect, dict(self.params))
+        return modules.apply(function, inputs, self.slc, self.inplace, self.implementation)
 
 
 class Dense(nn.Dense):
@@ -111,12 +117,12 @@ class Dense(nn.Dense):
     activation: str | Callable[..., Any] | nn.Module | None = None
 
     def __post_init__(self) -> None:
-        modules.resolve(self.activation, (), "jax", {}, False)
+        modules.resolve(self.activation)
         super().__post_init__()
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the layer's output."""
-        return modules.resolve(self.activation, (), "jax", {}, False)(super().__call__(inputs))
+        return modules.resolve(self.activation)(super().__call__(inputs))
 
 
 class Conv(nn.Conv):
@@ -140,9 +146,9 @@ class Conv(nn.Conv):
     activation: str | Callable[..., Any] | nn.Module | None = None
 
     def __post_init__(self) -> None:
-        modules.resolve(self.activation, (), "jax", {}, False)
+        modules.resolve(self.activation)
         super().__post_init__()
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the layer's output."""
-        return modules.resolve(self.activation, (), "jax", {}, False)(super().__call__(inputs))
+        return modules.resolve(self.activation)(super().__call__(inputs))

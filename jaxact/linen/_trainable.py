@@ -1,7 +1,6 @@
 """The layers with trained parameters."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -27,21 +26,26 @@ class _Trainable(trainable.Trainable, nn.Module):
     def __call__(self, inputs: Any) -> Array:
         """The function of the inputs and the parameters."""
         x = jnp.asarray(inputs, self.dtype)
-        return self.evaluate(x, self._values(x.shape))
+        return self.evaluate(x, _values(self, x.shape))
 
-    def _values(self, x: Shape) -> dict[trainable.Weight, Array]:
-        return {w: self._value(w, x) for w in self.weights}
 
-    def _value(self, weight: trainable.Weight, x: Shape) -> Array:
-        shape = self.shape(weight, x)
-        if self.has_variable("params", weight.name):  # Flax's own error does not tell the axis
-            self.fitted(weight, nn.meta.unbox(self.get_variable("params", weight.name)).shape, x)
-        return self.param(weight.name, self._stored(weight), shape, self.param_dtype)
+# Functions, because Flax makes a scope and a row of `nn.tabulate` of every method.
 
-    def _stored(self, weight: trainable.Weight) -> Callable[..., Any]:
-        """The initialiser of a stored value, in its box if it has one."""
-        init = self.initialiser(weight)
-        return lambda *args: jax.tree.map(functools.partial(self.stored, weight), init(*args))
+
+def _values(module: _Trainable, x: Shape) -> dict[trainable.Weight, Array]:
+    return {w: _value(module, w, x) for w in module.weights}
+
+
+def _value(module: _Trainable, weight: trainable.Weight, x: Shape) -> Array:
+    shape = module.shape(weight, x)
+    if module.has_variable("params", weight.name):  # Flax's own error does not tell the axis
+        module.fitted(weight, nn.meta.unbox(module.get_variable("params", weight.name)).shape, x)
+    init = module.initialiser(weight)
+
+    def stored(*args: Any) -> Any:
+        return jax.tree.map(functools.partial(module.stored, weight), init(*args))  # in its box, if it has one
+
+    return module.param(weight.name, stored, shape, module.param_dtype)
 
 
 class PReLU(trainable.PReLU, _Trainable):
@@ -109,7 +113,7 @@ class Dice(trainable.Dice, _Trainable):
             used = self.moments(x)
             if not self.is_initializing():
                 mean.value, var.value = self.blended(mean.value, used[0]), self.blended(var.value, used[1])
-        return self.evaluate(x, {**self._values(x.shape), self.MEAN: used[0], self.VAR: used[1]})
+        return self.evaluate(x, {**_values(self, x.shape), self.MEAN: used[0], self.VAR: used[1]})
 
 
 class XIELU(trainable.XIELU, _Trainable):
@@ -129,3 +133,11 @@ class PolyNorm(trainable.PolyNorm, _Trainable):
 
 class MetaAcon(trainable.MetaAcon, _Trainable):
     """`jaxact.meta_acon` as a layer."""
+
+
+class Snake(trainable.Snake, _Trainable):
+    """`jaxact.snake` as a layer."""
+
+
+class SnakeBeta(trainable.SnakeBeta, _Trainable):
+    """`jaxact.snake_beta` as a layer."""

@@ -7,6 +7,7 @@ import jax
 from flax import nnx
 
 from jaxact._src import modules
+from jaxact._src.select import Implementation
 
 Array = jax.Array
 
@@ -24,6 +25,7 @@ class Activation(nnx.Module):
       slc: Where it acts: None (everywhere), a slice of the flattened input, as PuzzleLib has it, or a tuple of
         slices, one per axis from the first. Elements outside pass through unchanged.
       inplace: The input's buffer is reused. Outside jit the input can't be used afterwards.
+      implementation: As for every activation of jaxact.
       name: A name to tell it by.
       args: The activation's parameters by position.
       dialect: Whose name and parameters these are, see `jaxact.get`.
@@ -32,7 +34,8 @@ class Activation(nnx.Module):
     Raises:
       ValueError: The name or dialect is unknown, a parameter is outside its domain, or (when called) a slice is
         out of range for its axis, or `inplace` is differentiated where the derivative needs the input.
-      TypeError: A parameter is unknown or of the wrong kind, or `inplace` is asked of a foreign callable.
+      TypeError: A parameter is unknown or of the wrong kind, or `inplace` or an
+        `implementation` is asked of a foreign callable.
 
     >>> import jax.numpy as jnp
     >>> from jaxact.nnx import Activation
@@ -47,22 +50,26 @@ class Activation(nnx.Module):
         *,
         slc: slice | tuple[slice, ...] | None = None,
         inplace: bool = False,
+        implementation: Implementation | None = None,
         name: str | None = None,
         args: Sequence[Any] = (),
         dialect: str = "jax",
         **params: Any,
     ):
-        function = modules.resolve(activation, args, dialect, params, inplace)
+        function = modules.resolve(
+            activation, args, dialect, params, inplace=inplace, implementation=implementation
+        )
         function, arrays = modules.without_arrays(function)  # what is static must be hashable
         self.activation = function
         self.arrays = nnx.data(arrays)
         self.slc = modules.bounds(slc)
         self.inplace = inplace
+        self.implementation = implementation
         self.name = name
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the inputs."""
-        return modules.apply(self.activation, inputs, self.slc, self.inplace, **self.arrays)
+        return modules.apply(self.activation, inputs, self.slc, self.inplace, self.implementation, **self.arrays)
 
 
 class Linear(nnx.Linear):

@@ -193,3 +193,18 @@ class MetaAcon(trainable.MetaAcon, _Trainable):
     b2_metadata: Metadata = _metadata()
     p1_metadata: Metadata = _metadata()
     p2_metadata: Metadata = _metadata()
+
+
+@nnx.dataclass(eq=False)
+class Snake(trainable.Snake, _Trainable):
+    """`jaxact.snake` as a layer."""
+
+    alpha_metadata: Metadata = _metadata()
+
+
+@nnx.dataclass(eq=False)
+class SnakeBeta(trainable.SnakeBeta, _Trainable):
+    """`jaxact.snake_beta` as a layer."""
+
+    alpha_metadata: Metadata = _metadata()
+    beta_metadata: Metadata = _metadata()

@@ -11,14 +11,14 @@ from mpmath import mp, mpf
 from .precise import two_product, two_sum
 
 
-def _words(number, count: int = 2) -> list[float]:
+def words(number, count: int = 2) -> list[float]:
     """A 60-digit number as float64 words of decreasing size."""
-    words = []
+    found = []
     with mp.workdps(120):
         for _ in range(count):
-            words.append(float(number))
-            number -= mpf(words[-1])
-    return words
+            found.append(float(number))
+            number -= mpf(found[-1])
+    return found
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Pair:
 
     hi: np.ndarray
     lo: np.ndarray | float = 0.0
+
+    __array_ufunc__ = None  # so that an array on the left leaves the arithmetic to this class
 
     @property
     def value(self):
@@ -79,7 +81,7 @@ def where(condition, a, b) -> Pair:
 @functools.cache
 def _inverse_factorials(count: int = 30) -> list[Pair]:
     with mp.workdps(60):
-        return [Pair(*_words(1 / mp.factorial(n))) for n in range(count)]
+        return [Pair(*words(1 / mp.factorial(n))) for n in range(count)]
 
 
 def _series(x: Pair, coefficients) -> Pair:
@@ -92,7 +94,7 @@ def _series(x: Pair, coefficients) -> Pair:
 @functools.cache
 def _constants() -> tuple[list[float], list[float]]:
     with mp.workdps(120):
-        return _words(mp.log(2), 3), _words(mp.pi / 2, 4)
+        return words(mp.log(2), 3), words(mp.pi / 2, 4)
 
 
 def exp(u: Pair) -> Pair:
@@ -118,10 +120,12 @@ def expm1(u: Pair) -> Pair:
 
 
 def sin_cos(u: Pair) -> tuple[Pair, Pair]:
-    """sin(u) and cos(u), absolute error 1e-30 up to |u| = 1e6."""
+    """sin(u) and cos(u), absolute error 1e-30 up to |u| = 1e6, and one by one beyond."""
     _, quarter = _constants()
-    k = np.round(u.hi / quarter[0])
-    r = u
+    far = np.abs(u.hi) > 1e6
+    inner = where(far, 0.0, u)
+    k = np.round(inner.hi / quarter[0])
+    r = inner
     for word in quarter:
         r = r - Pair(*two_product(k, np.float64(word)))
     q = r * r
@@ -131,4 +135,15 @@ def sin_cos(u: Pair) -> tuple[Pair, Pair]:
     turns = np.mod(k, 4)
     odd = np.mod(k, 2) == 1
     s, t = where(odd, cosine, sine), where(odd, sine, cosine)
-    return where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
+    s, t = where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
+    return _one_by_one(mp.sin, u, far, s), _one_by_one(mp.cos, u, far, t)
+
+
+def _one_by_one(function, u: Pair, chosen, otherwise: Pair) -> Pair:
+    hi, lo = (np.array(np.broadcast_to(v, np.shape(chosen)), np.float64) for v in (otherwise.hi, otherwise.lo))
+    low = np.broadcast_to(u.lo, np.shape(chosen))
+    with mp.workdps(120):
+        for i in zip(*np.nonzero(np.atleast_1d(chosen)), strict=True):
+            place = i if np.ndim(chosen) else ()
+            hi[place], lo[place] = words(function(mpf(float(u.hi[place])) + mpf(float(low[place]))))
+    return Pair(hi, lo)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from mpmath import mp
 
 from .formula import Formula
-from .pairs import Pair, exp, expm1, pair, where
+from .pairs import Pair, exp, expm1, pair, sin_cos, where, words
 from .precise import two_product, two_sum
 
 # ---- x (p sigmoid(z) + q sigmoid(-z))
@@ -101,7 +104,7 @@ DICE = Formula(
 
 
 def _xielu(right, left):
-    """Both sides as functions of x, exp(m) - 1 with m = min(x, eps), whether x is above eps, and the parameters."""
+    """Both sides as functions of x, exp(min(x, eps)) - 1, whether x is above eps, and the parameters."""
 
     def formula(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
         m = np.minimum(np.minimum(x, np.float64(eps)), 0)
@@ -216,4 +219,118 @@ PADE = Formula(
     lambda **_: (0.0,),
 )
 
-TRAINED = {"acon_c": ACON_C, "dice": DICE, "xielu": XIELU, "pade": PADE}
+# ---- x and a squared sine
+
+
+def _snake(result):
+    def formula(x, alpha=1.0, beta=1.0):
+        u = Pair(*two_product(x, np.float64(alpha)))
+        return result(x, u, pair(alpha), pair(beta)).value
+
+    return formula
+
+
+def _with_equal(formula):
+    return lambda x, alpha=1.0: formula(x, alpha, alpha)
+
+
+def _square(u: Pair) -> Pair:
+    s, _ = sin_cos(u)
+    return s * s
+
+
+def _double(u: Pair) -> Pair:
+    s, c = sin_cos(u)
+    return 2 * s * c
+
+
+def _snake_value(x, u, a, b):
+    # beyond 1e20 the sine is lost
+    return x + _square(where(np.abs(x) < 1e20, u, 0.0)) / b
+
+
+def _snake_alpha(x, u, a, b):
+    exact = (u * _double(u) - _square(u)) / (a * a)
+    return where(np.abs(u.hi) < 1e-9, two_product(x, x)[0], exact)
+
+
+_snake_first = _snake(lambda x, u, a, b: 1 + a / b * _double(u))
+_snake_second = _snake(lambda x, u, a, b: 2 * a * a / b * (1 - 2 * _square(u)))
+
+SNAKE_BETA = Formula(
+    _snake(_snake_value),
+    _snake_first,
+    _snake_second,
+    {
+        "alpha": _snake(lambda x, u, a, b: x * _double(u) / b),
+        "beta": _snake(lambda x, u, a, b: -_square(u) / (b * b)),
+    },
+    endless=True,
+)
+
+SNAKE = Formula(
+    _with_equal(SNAKE_BETA.value),
+    _with_equal(_snake_first),
+    _with_equal(_snake_second),
+    {"alpha": lambda x, alpha=1.0: _snake(_snake_alpha)(x, alpha)},
+    endless=True,
+)
+
+# ---- a sigmoid times a soft cap
+
+
+def _situ(result):
+    """A function of tanh(x / cap), sech^2, the sigmoid with its first two derivatives, and the cap."""
+
+    def formula(x, cap=4.0):
+        c = pair(cap)
+        w, e = exp(-2 * np.abs(x) / c), exp(-pair(np.abs(x)))
+        right = x >= 0
+        t = -expm1(-2 * np.abs(x) / c) / (1 + w)
+        s0 = where(right, 1.0, e) / (1 + e)
+        s1 = e / ((1 + e) * (1 + e))
+        turn = -expm1(-pair(np.abs(x))) / (1 + e)
+        s2 = s1 * where(right, -turn, turn)
+        return result(x, where(right, t, -t), 4 * w / ((1 + w) * (1 + w)), (s0, s1, s2), c).value
+
+    return formula
+
+
+def _situ_cap(x, t, sech2, s, c):
+    u = x / c
+    near = np.abs(u.hi) < 0.1
+    q = where(near, u * u, 0.0)
+    # tanh(u) - u sech(u)^2, in even powers divided by u
+    series = _odd_series(q) * u
+    return where(near, series, t - u * sech2) * s[0]
+
+
+@functools.cache
+def _coefficients():
+    with mp.workdps(60):
+        return [Pair(*words(c)) for c in mp.taylor(lambda u: mp.tanh(u) - u * mp.sech(u) ** 2, 0, 41)[1::2]]
+
+
+def _odd_series(q: Pair) -> Pair:
+    total = pair(0.0)
+    for c in _coefficients()[::-1]:
+        total = total * q + c
+    return total
+
+
+SITU = Formula(
+    _situ(lambda x, t, sech2, s, c: where(np.abs(x) < 1e-20, x / c, t) * c * s[0]),
+    _situ(lambda x, t, sech2, s, c: sech2 * s[0] + c * t * s[1]),
+    _situ(lambda x, t, sech2, s, c: 2 * sech2 * s[1] - 2 * t * sech2 / c * s[0] + c * t * s[2]),
+    {"cap": _situ(_situ_cap)},
+)
+
+TRAINED = {
+    "situ": SITU,
+    "acon_c": ACON_C,
+    "dice": DICE,
+    "xielu": XIELU,
+    "pade": PADE,
+    "snake": SNAKE,
+    "snake_beta": SNAKE_BETA,
+}
