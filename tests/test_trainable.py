@@ -239,6 +239,8 @@ def test_what_all_of_them_refuse(name):
             make(framework, name, num_parameters=4, **{f"{weight}_init": np.zeros(4)})
         with pytest.raises(ValueError, match="implementation must be None or one of"):
             make(framework, name, num_parameters=4, implementation="cuda")
+        with pytest.raises(TypeError, match=f"{name}: num_parameters must be integers, got 4.0"):
+            make(framework, name, num_parameters=4.0)
     with pytest.raises(ValueError, match=f"{name}: an initialiser needs rngs, got {weight}_init without"):
         make("nnx", name, num_parameters=4, **{f"{weight}_init": nn.initializers.ones})
     with pytest.raises(ValueError, match=rf"{name}: \w+ \(5,\) does not fit x \(2, 3, 4\) at axis -1, of size 4"):

@@ -147,7 +147,7 @@ class Trainable:
         return effective if shape == value.shape else effective.reshape(shape)  # which costs time outside jit
 
 
-_sharing = functools.lru_cache(maxsize=1024)(Sharing.of)  # modules are called often
+_sharing = functools.lru_cache(maxsize=1024, typed=True)(Sharing.of)  # modules are called often
 
 
 _COMMON = {
