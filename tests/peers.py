@@ -194,7 +194,7 @@ def _differences(at: np.ndarray, theirs: np.ndarray, mine: np.ndarray) -> Kinks:
     }
 
 
-MIGRATION = pathlib.Path(__file__).parent.parent / "docs" / "migration.md"
+MIGRATION = pathlib.Path(__file__).parent.parent / "docs" / "guides" / "migration.md"
 
 
 def stated_kinks(framework: str) -> dict[str, Kinks]:
