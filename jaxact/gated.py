@@ -354,6 +354,7 @@ def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
     return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)
 
 
+@named
 def situ_glu(x: Any, *, gate_cap: float = 4.0, up_cap: float = 25.0, **options: Any) -> Array:
     """``c tanh(gate / c) * sigmoid(gate) * k tanh(up / k)``, SiTU-GLU of Kimi K3, arXiv:2607.24653.
 
