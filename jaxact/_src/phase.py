@@ -1,8 +1,8 @@
 """The phase of sin(alpha x), reduced exactly: what is left of alpha x / (pi / 2) after whole quarter turns.
 
 Beside the roots of 1 + sin(2 alpha x) a result is as small as the square of the distance, so the distance needs
-all its digits. alpha / (pi / 2) is cut into pieces of half a float's digits. A product of such a piece with half of
-x is exact, and so is its remainder modulo 2; the remainders are added in two words.
+all its digits. alpha / (pi / 2) is cut into pieces of half a float's digits. A product of such a piece with half
+of x is exact, and so is its remainder modulo 2; the remainders are added in two words.
 """
 
 import math
