@@ -25,6 +25,7 @@ from jaxact.activations import (
     hard_mish,
     hard_shrink,
     hard_sigmoid,
+    hard_sigmoid_keras2,
     hard_silu,
     hard_swish,
     hard_tanh,
@@ -41,6 +42,7 @@ from jaxact.activations import (
     pelu,
     poly_norm,
     prelu,
+    prelu_channelwise,
     quick_gelu,
     rational,
     relu,
@@ -59,6 +61,7 @@ from jaxact.activations import (
     soft_sign,
     softcap,
     softmax,
+    softmax_keras2,
     softmin,
     softplus,
     sparse_plus,
@@ -78,6 +81,7 @@ from jaxact.activations import (
     thresholded_relu,
     xielu,
 )
+from jaxact.fused import fused
 from jaxact.gated import (
     bilinear,
     gated,
@@ -90,6 +94,7 @@ from jaxact.gated import (
     swiglu_oai,
     swiglu_step,
 )
+from jaxact.quantize import act_quant
 from jaxact.registry import deserialize, get, names, serialize
 
 __version__ = "0.1.0.dev0"
@@ -100,6 +105,7 @@ __all__ = [
     "Positive",
     "Real",
     "acon_c",
+    "act_quant",
     "bent_identity",
     "bilinear",
     "celu",
@@ -116,6 +122,7 @@ __all__ = [
     "explain",
     "exponential",
     "fat_relu",
+    "fused",
     "gated",
     "geglu",
     "gelu",
@@ -126,6 +133,7 @@ __all__ = [
     "hard_mish",
     "hard_shrink",
     "hard_sigmoid",
+    "hard_sigmoid_keras2",
     "hard_silu",
     "hard_swish",
     "hard_tanh",
@@ -143,6 +151,7 @@ __all__ = [
     "pelu",
     "poly_norm",
     "prelu",
+    "prelu_channelwise",
     "quick_gelu",
     "rational",
     "reference",
@@ -165,6 +174,7 @@ __all__ = [
     "soft_sign",
     "softcap",
     "softmax",
+    "softmax_keras2",
     "softmin",
     "softplus",
     "sparse_plus",

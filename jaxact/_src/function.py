@@ -208,6 +208,15 @@ def elementwise(
     return make if value is None else make(value)
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def named(function: F) -> F:
+    """Decorate a function of one array that has no record, so that it is found by name."""
+    catalogue.add_function(function)
+    return function
+
+
 def _document(definition: ElementwiseDefinition) -> str:
     facts = definition.facts
     residuals = "input, or output" if definition.has_output_derivative else "input"

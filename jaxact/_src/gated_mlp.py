@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._src import catalogue
+from jaxact._src.packed import Layout
 from jaxact._src.select import Implementation, check_implementation
-from jaxact.gated import SETTINGS, Layout, gated
+from jaxact.gated import SETTINGS, gated
 from jaxact.registry import get
 
 Array = jax.Array

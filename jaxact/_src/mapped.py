@@ -10,7 +10,7 @@ import jax
 from jaxact._src import elementary, engine
 from jaxact._src.elementary import Elementary
 from jaxact._src.function import varying_alike
-from jaxact._src.operation import Operation
+from jaxact._src.operation import DifferentiableOperation
 from jaxact._src.select import Implementation, check_implementation, requested
 
 Array = jax.Array
@@ -18,7 +18,7 @@ Body = Callable[..., Array]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class MappedOperation(Operation):
+class MappedOperation(DifferentiableOperation):
     """``body(x, *operands, **static)``, of the shape of x, computed in float32 or float64 and rounded once.
 
     Operands align with x from the right, so that a batch dimension may stand before all of them.
@@ -36,6 +36,9 @@ class MappedOperation(Operation):
     request: Implementation | None = None
 
     wrt = ()
+    added = None
+    is_masked = False
+    family = "mapped"
 
     def __repr__(self) -> str:
         return f"<{' '.join([self.name, *(f'{n}={v:g}' for n, v in self.static)])}>"
@@ -48,8 +51,14 @@ class MappedOperation(Operation):
     def is_product(self) -> bool:
         return False
 
+    def row_length(self, x: Any) -> int:
+        return 0  # no kernel's business
+
     def check_differentiable(self) -> None:
         """It always is."""
+
+    def without_added(self) -> DifferentiableOperation:
+        return self
 
     def residuals(self, y: Array, operands: Sequence[Array], mask: Sequence[bool]) -> Any:
         return tuple(operands), tuple(mask)
@@ -70,7 +79,7 @@ class MappedOperation(Operation):
         found = jax.vjp(function, *at)[1](cotangent.astype(el.dtype))
         return tuple(v.astype(r.dtype) for v, r in zip(found, (r for r, m in zip(residuals, mask) if m)))
 
-    def differentiate(self, operand: int, *, of_input: bool = False) -> Operation:
+    def differentiate(self, operand: int, *, of_input: bool = False) -> DifferentiableOperation:
         raise NotImplementedError(f"{self.name} has no elementwise derivatives")
 
     def _wide(self, *operands: Array) -> Array:

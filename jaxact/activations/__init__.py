@@ -6,12 +6,13 @@ from jaxact.activations.clamps import (
     clip,
     hard_mish,
     hard_sigmoid,
+    hard_sigmoid_keras2,
     hard_silu,
     hard_tanh,
     sparse_plus,
     sparse_sigmoid,
 )
-from jaxact.activations.composed import crelu, gumbel_softmax, maxout
+from jaxact.activations.composed import crelu, gumbel_softmax, maxout, prelu_channelwise, softmax_keras2
 from jaxact.activations.exponential import celu, elu, exponential, selu
 from jaxact.activations.gaussian import gelu, gelu_clipped, laplace, serf
 from jaxact.activations.hyperbolic import lisht, mish, softcap, tanh, tanh_shrink, telu
@@ -58,6 +59,7 @@ __all__ = [
     "hard_mish",
     "hard_shrink",
     "hard_sigmoid",
+    "hard_sigmoid_keras2",
     "hard_silu",
     "hard_swish",
     "hard_tanh",
@@ -74,6 +76,7 @@ __all__ = [
     "pelu",
     "poly_norm",
     "prelu",
+    "prelu_channelwise",
     "quick_gelu",
     "rational",
     "relu",
@@ -92,6 +95,7 @@ __all__ = [
     "soft_sign",
     "softcap",
     "softmax",
+    "softmax_keras2",
     "softmin",
     "softplus",
     "sparse_plus",

@@ -171,9 +171,11 @@ def _(el: Elementary, x: Array) -> Array:
 def mish(el: Elementary, x: Array) -> Array:
     """Mish: x times the tanh of its softplus, a smooth self-gated rectifier."""
     low = el.lower(x, -el.vanishing(el.shift))
-    E = el.exp(el.upper(low, el.saturation), None, el.shift)
-    n = E * (2.0 + E * 2.0**-el.shift)  # scaled too
-    return jnp.where(x > el.saturation, x, (low * n) / (n + 2.0 ** (el.shift + 1)))
+    z = el.upper(low, el.saturation)
+    E = el.exp(z, None, el.shift)
+    e = E * 2.0**-el.shift
+    product = el.exp(z, None, el.shift, factor=2.0 * low + low * e)  # x n; not low * (2 + e), which rounds twice
+    return jnp.where(x > el.saturation, x, product / (E * (2.0 + e) + 2.0 ** (el.shift + 1)))
 
 
 @mish.derivative

@@ -14,7 +14,7 @@ from jaxact._src.definition import Positive, Real, is_array
 from jaxact._src.elementary import Elementary, horner
 from jaxact._src.function import elementwise
 from jaxact._src.words import Words
-from jaxact.activations._cases import step
+from jaxact.activations._cases import choose, step
 from jaxact.activations.logistic import silu_curvature, silu_slope
 from jaxact.activations.rectifiers import leaky_relu
 
@@ -76,7 +76,7 @@ def _line(el: Elementary, x: Array, t: Real, slope: Real) -> Array:
     cancels = jnp.abs(plain) < 0.75 * _size(t)
     d, d_lo = el.full.difference(jnp.where(cancels, x, 0.0), t)
     hi, lo = el.full.product(d, slope)
-    return jnp.where(cancels, _sum(el.full, hi, lo + d_lo * slope, t), jnp.where(slope == 0, t, plain))
+    return jnp.where(cancels, _sum(el.full, hi, lo + d_lo * slope, t), choose(slope == 0, t, plain))
 
 
 @elementwise(
@@ -256,21 +256,21 @@ def swish_beta(el: Elementary, x: Array, beta: Real = 1.0) -> Array:
     b, sign, flat = _steepness(beta)
     inner = el.lower(sign * x, -el.underflow / b)
     y = el.gate(inner, _scaled_exp(el, *_words(el, el.upper(inner, 2 * el.saturation / b), b)), el.saturation / b)
-    return jnp.where(flat, 0.5 * x, sign * y)
+    return choose(flat, 0.5 * x, sign * y)
 
 
 @swish_beta.derivative
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, sign, flat = _steepness(beta)
     z = el.lower(el.upper(sign * x, (el.saturation + 1.0) / b), -el.underflow / b)
-    return jnp.where(flat, carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
+    return choose(flat, carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
 
 
 @swish_beta.second_derivative
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, _, flat = _steepness(beta)
     a = el.upper(jnp.abs(x), el.underflow / b)
-    return jnp.where(flat, carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
+    return choose(flat, carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
 
 
 @swish_beta.derivative("beta")
@@ -280,7 +280,7 @@ def _(el: Elementary, x: Array, beta: Real) -> Array:
     u, low = _words(el, a, b)
     E = _scaled_exp(el, -u, -low)
     d = 1.0 + E * 2.0**-el.shift
-    return jnp.where(flat, (0.5 * x) * (0.5 * x), (((a * E) / (d * d)) * a) * 2.0**-el.shift)
+    return choose(flat, (0.5 * x) * (0.5 * x), (((a * E) / (d * d)) * a) * 2.0**-el.shift)
 
 
 # -- dyt -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from jax import lax
 from jaxact._src import mapped
 from jaxact._src.definition import Positive, Real, is_array, read_parameter
 from jaxact._src.elementary import profile
-from jaxact._src.function import promoted, real_array
+from jaxact._src.function import named, promoted, real_array
 from jaxact._src.select import Implementation
 from jaxact.activations.blends import acon_c
 from jaxact.activations.logistic import sigmoid
@@ -41,6 +41,7 @@ def _real(owner: str, name: str, value: Any, like: Array) -> Array:
 # -- rational: the coefficients in two arrays --------------------------------------------------------------------
 
 
+@named
 def rational(
     x: Any, numerator: Any = None, denominator: Any = None, *, implementation: Implementation | None = None
 ) -> Array:
@@ -90,6 +91,7 @@ def _coefficients(what: str, values: Any, names: tuple[str, ...]) -> dict[str, A
 # -- rrelu -------------------------------------------------------------------------------------------------------
 
 
+@named
 def rrelu(
     x: Any,
     key: Array | None = None,
@@ -146,6 +148,7 @@ def _rrelu(x: Array, key: Array, lower: float, upper: float, implementation: Any
 # -- meta_acon ---------------------------------------------------------------------------------------------------
 
 
+@named
 def meta_acon(
     x: Any,
     w1: Array,
@@ -224,6 +227,7 @@ def _by_channel(name: str, value: Any, channels: int, behind: tuple[int, ...]) -
 # -- poly_norm ---------------------------------------------------------------------------------------------------
 
 
+@named
 def poly_norm(
     x: Any,
     weight: Any = (1 / 3, 1 / 3, 1 / 3),

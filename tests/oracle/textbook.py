@@ -82,6 +82,10 @@ def hard_sigmoid(x):
     return clip(x + 3, 0, 6) / 6
 
 
+def hard_sigmoid_keras2(x):
+    return clip((2 * x + 5) / 10, 0, 1)
+
+
 def hard_silu(x):
     if x >= 3:
         return x
@@ -259,8 +263,8 @@ def dice(x, alpha=0, mean=0, var=1, eps=1e-8):
 
 FUNCTIONS = {f.__name__: f for f in (
     identity, relu, relu6, leaky_relu, elu, celu, selu, gelu, quick_gelu, gelu_clipped, silu, mish,
-    log_sigmoid, soft_sign, hard_sigmoid, hard_silu, hard_tanh, hard_mish, squareplus, sparse_plus,
-    sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
+    log_sigmoid, soft_sign, hard_sigmoid, hard_sigmoid_keras2, hard_silu, hard_tanh, hard_mish, squareplus,
+    sparse_plus, sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
     prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset,
     acon_c, dice, xielu, pade, snake, snake_beta, situ,
