@@ -172,7 +172,9 @@ def test_the_implementation_is_the_activations():
 
 
 def test_the_documentation_names_every_setting():
-    for framework, more in (("linen", ()), ("nnx", ("in_features", "rngs", "kernel_metadata"))):
+    for framework in FRAMEWORKS:
         cls = getattr(jaxact, framework).GatedMLP
-        for argument in ("features", "hidden", "activation", "packed", "layout", "down_kernel_init", *more):
+        for argument in ("features", "hidden", "activation", "packed", "layout", "down_kernel_init"):
             assert f"  {argument}: " in cls.__doc__
+    for argument in ("in_features", "rngs", "kernel_metadata", "down_kernel_metadata"):
+        assert f"`{argument}`" in jaxact.nnx.GatedMLP.__doc__

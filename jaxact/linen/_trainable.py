@@ -54,8 +54,8 @@ class PReLU(trainable.PReLU, _Trainable):
     >>> import jax, jax.numpy as jnp
     >>> from jaxact.linen import PReLU
     >>> variables = PReLU(num_parameters=None).init(jax.random.key(0), jnp.ones((8, 4)))
-    >>> variables["params"]["negative_slope"].shape
-    (4,)
+    >>> jax.tree.map(jnp.shape, variables)
+    {'params': {'negative_slope': (4,)}}
     """
 
     param_dtype: Any = jnp.float32  # the fields begin as Flax's do
@@ -97,8 +97,8 @@ class Dice(trainable.Dice, _Trainable):
     >>> variables = layer.init(jax.random.key(0), jnp.ones((8, 4)), use_running_average=False)
     >>> x = jnp.full((8, 4), 3.0)
     >>> y, updates = layer.apply(variables, x, use_running_average=False, mutable="batch_stats")
-    >>> updates["batch_stats"]["mean"].tolist()
-    [3.0, 3.0, 3.0, 3.0]
+    >>> float(updates["batch_stats"].pop("mean").max())
+    3.0
     """
 
     @nn.compact

@@ -17,15 +17,13 @@ _NONE: Metadata = MappingProxyType({})
 
 @nnx.dataclass(eq=False)
 class GatedMLP(gated_mlp.GatedMLP, nnx.Module):
-    """NNX takes besides:
+    """NNX takes besides, all by keyword:
 
-    Args:
-      in_features: The size of the input; None is `features`.
-      rngs: Random keys.
-      kernel_metadata: Metadata of the kernels, for instance ``{"out_sharding": (None, "model")}``.
-      bias_metadata: Those of the biases.
-      down_kernel_metadata: Those of the kernel of ``down``.
-      down_bias_metadata: Those of its bias.
+    * `in_features`: The size of the input; None is `features`.
+    * `rngs`: Random keys.
+    * `kernel_metadata`, `bias_metadata`: Metadata of the kernels and of the biases, for instance
+      ``{"out_sharding": (None, "model")}``.
+    * `down_kernel_metadata`, `down_bias_metadata`: Those of ``down``.
 
     >>> import jax.numpy as jnp
     >>> from flax import nnx
