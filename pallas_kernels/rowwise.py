@@ -239,11 +239,12 @@ def _power(u: Array, exponent: int) -> Array:
     return result
 
 
-def _powers(u: Array, alpha: float) -> tuple[Array, Array]:
-    """u^(q-1) and u^q for u >= 0, where 0^0 counts as 0."""
+def _powers(z: Array, t: Array, alpha: float) -> tuple[Array, Array]:
+    """u^(q-1) and u^q of u = max(z - t, 0), where 0^0 counts as 0."""
     q = 1.0 / (alpha - 1.0)
+    u = jnp.maximum(z, t) - t
     if alpha == 2.0:
-        return jnp.where(u > 0.0, 1.0, 0.0), u
+        return jnp.where(z > t, 1.0, 0.0), u  # the comparison of u would keep more in registers
     if abs(q - round(q)) < 1e-6 and q < 8.5:  # alpha = 1.5, 4/3, 1.25, ...
         slope = _power(u, round(q) - 1)
     else:
@@ -279,7 +280,7 @@ def entmax(
         zs = [(z - top) if alpha == 2.0 else (z - top) * (alpha - 1.0) for z in zs]
 
         def powers(t: Array) -> tuple[Tiles, Tiles]:
-            slopes, values = zip(*(_powers(jnp.maximum(z - t, 0.0), alpha) for z in zs))
+            slopes, values = zip(*(_powers(z, t, alpha) for z in zs))
             return list(slopes), list(values)
 
         def improve(state: Any) -> Any:
