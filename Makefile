@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+GPU_VENV ?= .venv-gpu
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test lint format accuracy clean
+.PHONY: demo test test-gpu-compile test-gpu lint format docs accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -22,9 +23,32 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The site, without the network; a warning is an error.
+docs: $(VENV)/.docs
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 # The accuracy contract at its full size, 4 million float32 points a case.
 accuracy: $(VENV)/.installed
 	JAXACT_ACCURACY_POINTS=4000000 $(BIN)/python -m pytest tests/test_accuracy.py $(ARGS)
+
+# Every kernel compiled for H200 and B200 on a machine without a GPU. Needs Python >= 3.12, whose JAX has kernels.
+test-gpu-compile: $(GPU_VENV)/.installed
+	$(GPU_VENV)/bin/python -m pytest tests/kernels/test_compile.py $(ARGS)
+
+# The kernels' tests on the GPU itself rather than in the interpreter.
+test-gpu: $(GPU_VENV)/.installed
+	$(GPU_VENV)/bin/python -m pip install --quiet 'jax[cuda13]'
+	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 $(GPU_VENV)/bin/python -m pytest tests/kernels $(ARGS)
+
+$(GPU_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(GPU_VENV)
+	$(GPU_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(GPU_VENV)/bin/python -m pip install --quiet --editable '.[test,gpu-compile]'
+	touch $@
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

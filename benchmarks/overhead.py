@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.timing import interleaved, ratio
 from jaxact._src import catalogue
 from jaxact._src.function import Elementwise
+from jaxact._src.timing import interleaved, ratio
 
 NUMBERS = (0.5, 2.0, 1.0, 1.5)  # for parameters without a default
 

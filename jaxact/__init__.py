@@ -67,6 +67,7 @@ from jaxact.activations import (
     threshold,
     thresholded_relu,
 )
+from jaxact.fused import fused
 from jaxact.gated import bilinear, gated, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
 from jaxact.quantize import act_quant
 from jaxact.registry import deserialize, get, names, serialize
@@ -94,6 +95,7 @@ __all__ = [
     "explain",
     "exponential",
     "fat_relu",
+    "fused",
     "gated",
     "geglu",
     "gelu",

@@ -2,20 +2,20 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
-import jax.numpy as jnp
 
-from jaxact._src import catalogue
+from jaxact._src import catalogue, engine
 from jaxact._src.elementary import profile
 from jaxact._src.function import promoted, real_array
+from jaxact._src.packed import is_split
+from jaxact._src.quantised import Dtype, QuantisedOperation, quantised
 from jaxact._src.select import Implementation, check_implementation, requested, use
 from jaxact.gated import bilinear, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
 from jaxact.registry import Activation, get
 
 Array = jax.Array
-Dtype = Literal["int8", "float8_e4m3fn", "float8_e5m2"]
 BLOCK = 128
 
 _GATED = {
@@ -79,11 +79,6 @@ def act_quant(
         raise ValueError(f"act_quant: block must be None, a scale for each row, or {BLOCK}, got {block!r}")
     request = requested() if implementation is None else implementation
     check_implementation(request)
-    if request == "pallas":
-        raise NotImplementedError(
-            "act_quant: implementation='pallas' was asked for, but no kernel is selected for it; "
-            "use 'prefer_pallas' to fall back to the reference"
-        )
     return _run(real_array("act_quant", x), _resolved(activation), dtype, block, bool(straight_through), request)
 
 
@@ -116,8 +111,18 @@ def _run(
             f"act_quant: with block={block} the last axis of the result must be a multiple of {block}, got "
             f"{shape[-1]}; pad it, or pass block=None for one scale a row"
         )
+    operation = engine.only_operation_in(function, x)
+    plain = straight_through or request == "inline" or is_split(x) or 0 in x.shape
+    if operation is not None and not plain:
+        return tuple(engine.quantised_p.bind(x, op=QuantisedOperation(operation, dtype, block, request)))
+    if request == "pallas":
+        raise NotImplementedError(
+            "act_quant: implementation='pallas' was asked for, but kernels quantise the result of one activation "
+            "of jaxact's, with numbers for parameters, whole rows and no straight-through gradient; "
+            "use 'prefer_pallas' to fall back to the reference"
+        )
     if straight_through:
-        return _quantised(function(wide), dtype, block, _straight)
+        return quantised(function(wide), dtype, block, _straight)
     return evaluate(function, _undifferentiated(wide), dtype, block)
 
 
@@ -125,31 +130,7 @@ def evaluate(
     activation: Callable[[Array], Array], x: Array, dtype: Dtype, block: int | None
 ) -> tuple[Array, Array]:
     """What a kernel stands in for: (q, scale) of x in float32 or float64, as `act_quant` returns them."""
-    return _quantised(activation(x), dtype, block, lambda _, rounded: rounded)
-
-
-def _quantised(
-    h: Array, dtype: Dtype, block: int | None, result: Callable[[Array, Array], Array]
-) -> tuple[Array, Array]:
-    """`result` is handed the numbers before and after they are rounded."""
-    if h.size == 0:
-        return jnp.zeros(h.shape, dtype), jnp.ones((*h.shape[:-1], h.shape[-1] // (block or 1)), h.dtype)
-    blocks = h.reshape(*h.shape[:-1], -1, block or h.shape[-1])
-    scale = _scale(jnp.max(jnp.abs(jax.lax.stop_gradient(blocks)), axis=-1, keepdims=True), dtype)
-    exact = blocks * (1.0 / scale)
-    return result(exact, _rounded(exact, dtype)).reshape(h.shape), scale[..., 0]
-
-
-def _scale(largest: Array, dtype: Dtype) -> Array:
-    limit = 127.0 if dtype == "int8" else float(jnp.finfo(dtype).max)
-    scale = largest * (1.0 / limit)
-    return jnp.where(scale < float(jnp.finfo(scale.dtype).tiny), 1.0, scale)
-
-
-def _rounded(exact: Array, dtype: Dtype) -> Array:
-    if dtype == "int8":  # the cast of a NaN to an integer would be anything
-        exact = jnp.where(jnp.isnan(exact), 0.0, jnp.round(exact))
-    return exact.astype(dtype)
+    return quantised(activation(x), dtype, block)
 
 
 @jax.custom_jvp

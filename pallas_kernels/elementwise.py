@@ -39,7 +39,7 @@ def elementwise(
     rows: Sequence[Array] = (),
     in_place: bool = False,
     approximate: bool = False,
-    unroll: int = config.ELEMENTWISE_UNROLL,
+    unroll: int | None = None,
     interpret: Any = None,
 ) -> tuple[Array, ...]:
     """The results of ``body(*operands, *rows)``, each of the shape of the operands.
@@ -52,7 +52,7 @@ def elementwise(
       in_place: Write the first result over the first operand, which must have its dtype. XLA then copies that
         operand only where it is needed afterwards.
       approximate: See `pallas_kernels.launch.launch`.
-      unroll: Accesses of each thread, of each operand.
+      unroll: Accesses of each thread, of each operand; what `pallas_kernels.config` says unless given.
       interpret: A `plgpu.InterpretGPUParams` runs the kernel on the CPU.
     """
     shape = operands[0].shape
@@ -61,7 +61,7 @@ def elementwise(
     if size == 0:
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
-    cut = tiles(size, vector, unroll)
+    cut = tiles(size, vector, unroll or config.for_size(config.ELEMENTWISE_UNROLL, size))
     ins, periodic = len(operands), len(rows)
 
     def kernel(*refs: Any) -> None:

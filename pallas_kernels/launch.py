@@ -47,8 +47,9 @@ def launch(
       interpret: A `plgpu.InterpretGPUParams` runs the kernel on the CPU.
       barriers: False drops the barriers that Pallas puts around every store; right only where no thread reads what
         another one, or it itself, writes.
-      approximate: The hardware's exp, log, sin, sqrt and rsqrt in place of those of 1 or 2 ULP. exp2 is the
-        hardware's (2 ULP, subnormal results are 0) either way, division exact either way.
+      warpgroups: Of each block. With several, reduce to scalars by shuffles: their `jnp.sum` share one scratch.
+      approximate: The hardware's exp, log, sin, sqrt and rsqrt in place of those of 1 or 2 ULP. exp2 and division
+        are the hardware's either way, of 2 ULP; XLA too compiles division to that instruction.
       name: What the kernel is called in profiles.
     """
     several: dict[str, Any] = {"num_threads": warpgroups, "thread_name": "wg"} if warpgroups > 1 else {}
@@ -73,11 +74,6 @@ def strided(size: int, vector: int) -> Any:
 def vector_size(*dtypes: Any) -> int:
     """The elements of one access: 16 bytes of the widest of the dtypes."""
     return ACCESS // max(jnp.dtype(d).itemsize for d in dtypes)
-
-
-def dividing_vector(size: int, *dtypes: Any) -> int:
-    """The largest access with which a warpgroup covers `size` elements (a multiple of 128) without a rest."""
-    return math.gcd(vector_size(*dtypes), size // WARPGROUP)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cases import CASES, DEFAULTS, INLINE, Case
 from oracle import ORACLE
+from test_accuracy import derivatives
 
 ODD = {"identity", "tanh", "soft_sign", "tanh_shrink", "hard_tanh", "hard_shrink", "soft_shrink", "softcap"}
 EVEN = {"lisht"}
@@ -42,16 +43,10 @@ def among(names):
     return [c for c in EVERY if c.name in names and not set(EXCEPT.get(c.name, ())) & set(c.params)]
 
 
-def derivatives(case: Case):
-    """Value, first and second derivative of a case."""
-    first = jax.grad(case)
-    return case, first, jax.grad(first)
-
-
 def at_the_ends(case: Case) -> dict[str, list[np.ndarray]]:
     """Value and derivatives at -inf, inf and NaN, by dtype; one compilation a case."""
     points = {jnp.dtype(d).name: jnp.array([-jnp.inf, jnp.inf, jnp.nan], d) for d in DTYPES[case.implementation]}
-    compute = jax.jit(lambda p: {d: [jax.vmap(f)(x) for f in derivatives(case)] for d, x in p.items()})
+    compute = jax.jit(lambda p: {d: derivatives(case)(x) for d, x in p.items()})
     return {d: [np.asarray(v).astype(np.float64) for v in values] for d, values in compute(points).items()}
 
 

@@ -117,6 +117,11 @@ def test_only_the_engine_extends_jax():
     assert users == [str(Path("jaxact/_src/engine.py"))]
 
 
+def test_only_one_room_knows_the_kernels():
+    users = {str(f) for f in sources("jaxact") if any(n.startswith("pallas_kernels") for n in imports(f))}
+    assert users == {"jaxact/_src/kernels.py"}
+
+
 def test_nothing_private_of_jax():
     for folder in ("jaxact", "pallas_kernels"):
         for f in sources(folder):

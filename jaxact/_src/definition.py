@@ -139,6 +139,10 @@ class Facts:
 class ElementwiseDefinition:
     """``y = f(x; parameters)``, one output element an input element."""
 
+    family = "elementwise"  # what the rule of selection knows it by
+    packed_family = "elementwise"  # the same, where its operands are the halves of one array
+    added: str | None = None  # a parameter that is added to the value of the rest
+
     def __init__(self, value: Body, facts: Facts):
         self.value = value
         self.facts = facts

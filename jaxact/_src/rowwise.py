@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from jaxact._src.definition import Facts, Parameter, is_array, read_parameter
 from jaxact._src.documentation import describe, document
 from jaxact._src.elementary import Elementary, profile
 from jaxact._src.function import check_residual, promoted, real_array, varying_alike
-from jaxact._src.operation import Operation, Residual, unbroadcast
+from jaxact._src.operation import DifferentiableOperation, Residual, unbroadcast
 from jaxact._src.select import Implementation, check_implementation, requested
 
 Array = jax.Array
@@ -73,7 +74,7 @@ class RowwiseDefinition:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class RowwiseOperation(Operation):
+class RowwiseOperation(DifferentiableOperation):
     """A rowwise definition along given axes: operands are x (or y) and, by name, `where` and the parameter.
 
     Attributes:
@@ -95,10 +96,23 @@ class RowwiseOperation(Operation):
     request: Implementation | None = None
 
     wrt = ()  # it is the value; its derivatives are differentiated as the jnp that they are
+    added = None
 
     @property
     def name(self) -> str:  # type: ignore[override]
         return self.definition.name
+
+    @property
+    def family(self) -> str:
+        return self.name
+
+    def row_length(self, x: Any) -> int:
+        shape = [n for n in (x.shape[a] for a in self.axes) if isinstance(n, int)]
+        return math.prod(shape) if len(shape) == len(self.axes) else 0
+
+    @property
+    def is_masked(self) -> bool:
+        return "where" in self.arrays
 
     @property
     def saves_output(self) -> bool:
@@ -122,6 +136,9 @@ class RowwiseOperation(Operation):
         # a mask of excluded entries has done its work: y is 0 there
         kept = [i for i, n in enumerate(self.arrays, start=1) if n != "where"]
         return (y, *(operands[i] for i in kept)), (mask[0], *(mask[i] for i in kept))
+
+    def without_added(self) -> DifferentiableOperation:
+        return self
 
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
         return self._value(el, operands).astype(operands[0].dtype)
@@ -150,7 +167,7 @@ class RowwiseOperation(Operation):
                 out.append(unbroadcast(self._parameter_derivative(y, parameters) * ct, residuals[i]))
         return tuple(v.astype(r.dtype) for v, r in zip(out, (r for r, m in zip(residuals, mask) if m)))
 
-    def differentiate(self, operand: int, *, of_input: bool = False) -> Operation:
+    def differentiate(self, operand: int, *, of_input: bool = False) -> DifferentiableOperation:
         raise NotImplementedError(f"{self.name} has no elementwise derivatives")
 
     def _along_x(self, body: Body | None, y: Array, t: Array, parameters: dict[str, Any]) -> Array:

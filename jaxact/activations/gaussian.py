@@ -208,7 +208,7 @@ def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
 @laplace.second_derivative
 def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
     d, _, E = _standard(el, x, mu, sigma)
-    return (-d * E / sigma / sigma) * (_DENSITY * 2.0**-el.shift / sigma)
+    return ((-d / sigma) * E) * (_DENSITY * 2.0**-el.shift / sigma / sigma)
 
 
 @laplace.derivative("mu")
@@ -220,7 +220,7 @@ def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
 @laplace.derivative("sigma")
 def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
     d, _, E = _standard(el, x, mu, sigma)
-    return (-d * E / sigma) * (_DENSITY * 2.0**-el.shift / sigma)
+    return ((-d / sigma) * E) * (_DENSITY * 2.0**-el.shift / sigma)
 
 
 # -- serf: x erf(softplus(x)) ----------------------------------------------------------------------------------

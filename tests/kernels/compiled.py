@@ -15,6 +15,7 @@ from kernels import bodies
 from kernels.row_programs import row_cases
 from pallas_kernels import gated, reduce
 from pallas_kernels.elementwise import elementwise
+from pallas_kernels.launch import vector_size
 
 FLOATS = ("float32", "bfloat16", "float16")
 
@@ -24,13 +25,13 @@ class Case:
     """A program.
 
     Attributes:
-      wide: Whether it must read and write global memory by 16 bytes.
+      accesses: The bytes that its widest load and its widest store have at least; a B200 may join two.
     """
 
     name: str
     function: Callable[..., Any]
     args: tuple[jax.ShapeDtypeStruct, ...]
-    wide: bool = True
+    accesses: tuple[int, int] = (16, 16)
 
 
 def array(*shape: int, dtype: Any = "float32") -> jax.ShapeDtypeStruct:
@@ -47,7 +48,7 @@ def elementwise_cases() -> Iterator[Case]:
             f"elementwise {dtype} to {out}",
             lambda x, out=out: elementwise(silu, [x], [out]),
             (array(1 << 20, dtype=dtype),),
-            wide=dtype == out,
+            accesses=tuple(vector_size(dtype, out) * jnp.dtype(d).itemsize for d in (dtype, out)),
         )
     for dtype in FLOATS:
         x, row = array(512, 11008, dtype=dtype), array(11008, dtype=dtype)
@@ -73,7 +74,10 @@ def gated_cases() -> Iterator[Case]:
         half = array(256, 11008, dtype=dtype)
         x = (half, half) if layout == "pair" else (array(256, 2 * 11008, dtype=dtype),)
         how = {} if layout == "pair" else {"layout": layout}
-        wide = not (layout == "interleaved" and dtype == "float32")
+        # Pairs of 4 bytes are read by halves; pairs of 2 bytes as words, of which a result has half the size.
+        packed = halved = (16, 16)
+        if layout == "interleaved":
+            packed, halved = ((4, 4), (4, 4)) if dtype == "float32" else ((16, 16), (16, 8))
 
         def forward(*x, how=how):
             return gated.forward(lambda g, u: silu(g) * u, x if len(x) == 2 else x[0], **how)
@@ -84,8 +88,8 @@ def gated_cases() -> Iterator[Case]:
 
             return gated.backward(body, x if len(x) == 2 else x[0], ct, **how)
 
-        yield Case(f"gated forward {layout} {dtype}", forward, x, wide)
-        yield Case(f"gated backward {layout} {dtype}", backward, (half, *x), wide)
+        yield Case(f"gated forward {layout} {dtype}", forward, x, halved)
+        yield Case(f"gated backward {layout} {dtype}", backward, (half, *x), packed)
 
 
 def reduce_cases() -> Iterator[Case]:

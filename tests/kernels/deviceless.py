@@ -1,6 +1,6 @@
 """Compile for NVIDIA GPUs on a machine that has none.
 
-The whole of XLA and of Mosaic GPU runs, down to ptxas; needs the extra `gpu-compile`, JAX's CUDA plugin without CUDA.
+The whole of XLA and of Mosaic GPU runs, down to ptxas; needs JAX's CUDA plugin, but no CUDA (extra `gpu-compile`).
 One process serves one GPU, since Mosaic remembers its architecture:
 
     python -m kernels.deviceless h200       compiles every case of `kernels.compiled`, and prints ptxas's reports
@@ -25,7 +25,7 @@ TARGETS = Path(__file__).resolve().parents[1] / "gpu_targets"
 GPUS = {"h200": "sm_90a", "b200": "sm_100a"}
 CORES = {"h200": 132, "b200": 148}
 PLUGIN = "jax_cuda13_plugin"
-BEGIN, END, FAILED = "=== begin ", "=== end ", "=== failed "
+BEGIN, END, FAILED, SAME = "=== begin ", "=== end ", "=== failed ", "=== same kernel as "
 
 
 def why_not() -> str | None:
@@ -113,14 +113,21 @@ def reports() -> dict[str, dict[str, Report]]:
         for gpu, process in running.items():
             output, errors = process.communicate()
             assert process.returncode == 0, errors[-4000:]
-            parts = re.findall(rf"^{BEGIN}(.*?)$(.*?)^{END}", output, re.MULTILINE | re.DOTALL)
-            found[gpu] = {name: Report(text) for name, text in parts}
+            found[gpu] = _read(output)
     return found
+
+
+def _read(output: str) -> dict[str, Report]:
+    found: dict[str, str] = {}
+    for name, text in re.findall(rf"^{BEGIN}(.*?)$(.*?)^{END}", output, re.MULTILINE | re.DOTALL):
+        found[name] = text + "".join(found[other] for other in re.findall(rf"^{SAME}(.*)$", text, re.MULTILINE))
+    return {name: Report(text) for name, text in found.items()}
 
 
 def main(gpu: str) -> None:
     from kernels.compiled import CASES
 
+    first: dict[str, str] = {}  # the case in which a kernel was compiled: the plugin keeps kernels
     for case in CASES:
         print(f"\n{BEGIN}{case.name}", flush=True)
         try:
@@ -129,10 +136,18 @@ def main(gpu: str) -> None:
             print(f"\n{FAILED}{type(error).__name__}: {error}", flush=True)
         else:
             for line in program.splitlines():
-                operands = line.partition(" custom-call(")[2].partition("operand_layout_constraints={")[2]
-                if "mosaic_gpu" in line and "pred[" in operands.partition("}, api")[0]:
-                    print(f"bool operand of a kernel: {line[:200]}")
+                if 'custom_call_target="mosaic_gpu' in line:
+                    _describe(line, case.name, first)
         print(f"\n{END}", flush=True)
+
+
+def _describe(custom_call: str, case: str, first: dict[str, str]) -> None:
+    operands = custom_call.partition("operand_layout_constraints={")[2].partition("}, ")[0]
+    if "pred[" in operands:
+        print(f"bool operand of a kernel: {operands}")
+    (kernel,) = re.findall(r'kernel_hash = "((?:[^"\\]|\\.)*)"', custom_call)
+    if first.setdefault(kernel, case) != case:
+        print(f"{SAME}{first[kernel]}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the kernels' tests share: when they can run, operands, exact results, and how to lower for CUDA."""
 
 import functools
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +30,9 @@ def needs_kernels() -> None:
 
 @functools.cache
 def interpreted() -> Any:
-    """Parameters of the interpreter, which finds races; what it runs are CPU programs."""
+    """Parameters of the interpreter, which runs on the CPU and finds races; None in `make test-gpu`."""
+    if os.environ.get("JAXACT_TEST_GPU"):
+        return None
     from jax.experimental.pallas import mosaic_gpu as plgpu
 
     return plgpu.InterpretGPUParams(detect_races=True)

@@ -26,6 +26,14 @@ def test_any_size(size, dtype):
     close(y, scaled(double(x)), dtype)
 
 
+@pytest.mark.parametrize("unroll", [1, 2, 4])
+@pytest.mark.parametrize("size", [1023, 2048, 4099])
+def test_any_number_of_accesses(size, unroll):
+    x = values(size, shape=(size,), dtype="bfloat16")
+    (y,) = elementwise(scaled, [x], ["bfloat16"], unroll=unroll, interpret=interpreted())
+    close(y, scaled(double(x)), "bfloat16")
+
+
 @pytest.mark.parametrize("shape", [(), (7,), (3, 5, 17), (2, 0, 4), (1, 1, 130)])
 def test_any_shape(shape):
     x = values(shape, shape=shape, dtype="float32")
@@ -60,9 +68,9 @@ def test_several_operands_and_results(size, dtype):
 
 @pytest.mark.parametrize(
     ("rows", "channels"),
-    [(1, 1), (300, 1), (5, 3), (64, 40), (129, 127), (17, 128), (9, 129), (3, 2048), (3, 2049), (2, 3000), (1, 5)],
+    [(1, 1), (300, 1), (5, 3), (64, 40), (129, 127), (17, 128), (9, 129), (3, 1024), (3, 1025), (1, 5)],
 )
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_rows_repeat(rows, channels, dtype):
     x = values(rows, channels, shape=(rows, channels), dtype=dtype)
     bias = values("bias", channels, shape=(channels,), dtype=dtype)

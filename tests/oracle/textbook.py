@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 
 from mpmath import mp, mpf
@@ -234,19 +235,26 @@ def _digits(numbers) -> int:
     return int(DIGITS + 2 * lost / 3.3) + 2
 
 
+@functools.cache
+def _defaults(name: str) -> dict:
+    parameters = list(inspect.signature(FUNCTIONS[name]).parameters.items())[1:]
+    return {k: p.default for k, p in parameters if p.default is not p.empty}
+
+
 def exact(name: str, x, order: int = 0, wrt: str | None = None, **params) -> mpf:
     """Derivative of `order` in x at finite x, or the first derivative in the parameter `wrt`."""
-    defaults = {
-        k: p.default for k, p in list(inspect.signature(FUNCTIONS[name]).parameters.items())[1:]
-        if p.default is not p.empty
-    }  # fmt: skip
-    params = defaults | params
+    params = _defaults(name) | params
     if wrt is not None and (order or params.get(wrt) is None):
         raise ValueError(f"no derivative of order {order} of {name} in {wrt}")
-    fixed = {k: v for k, v in params.items() if v is None or isinstance(v, bool)}
-    numbers = {k: mpf(v) for k, v in params.items() if k not in fixed}
-    x = mpf(x)
-    with mp.workdps(max(mp.dps, _digits([x, *numbers.values()]))):
-        seeded = {k: Jet(v, mpf(int(k == wrt))) for k, v in numbers.items()}
-        result = lift(FUNCTIONS[name](Jet(x, mpf(int(wrt is None))), **seeded, **fixed))
+    result = _jet(name, x, wrt, tuple(params.items()), mp.dps)
     return result.first if wrt is not None else (result.value, result.first, result.second)[order]
+
+
+@functools.lru_cache(maxsize=4096)  # all orders at one point are asked for one after the other
+def _jet(name: str, x, wrt: str | None, params: tuple, digits: int) -> Jet:
+    fixed = {k: v for k, v in params if v is None or isinstance(v, bool)}
+    numbers = {k: mpf(v) for k, v in params if k not in fixed}
+    x = mpf(x)
+    with mp.workdps(max(digits, _digits([x, *numbers.values()]))):
+        seeded = {k: Jet(v, mpf(int(k == wrt))) for k, v in numbers.items()}
+        return lift(FUNCTIONS[name](Jet(x, mpf(int(wrt is None))), **seeded, **fixed))

@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
+from rich.console import Console
 from rich.progress import track
 
 
@@ -14,7 +15,8 @@ def interleaved(
     for call in calls.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in track(range(rounds), description=title):
+    progress = Console(stderr=True)  # standard output is for results
+    for _ in track(range(rounds), description=title, console=progress):
         for name, call in calls.items():
             start = time.perf_counter()
             for _ in range(number):

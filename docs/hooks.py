@@ -1,0 +1,115 @@
+"""What the site derives when it is built: a page and a picture for every activation, a gallery, typeset formulas.
+
+Formulas become MathML and pictures SVG, so that pages need neither a script nor the network to show them.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+
+import matplotlib as mpl
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+import jaxact
+from jaxact._src import catalogue, curves, overview
+
+mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "jaxact", "font.family": "sans-serif"})
+
+TITLES = {
+    "elementwise": "Elementwise",
+    "trainable": "Trainable",
+    "rows": "Over rows",
+    "gated": "Gated",
+}
+FACTS = ("range", "limits", "kinks", "saved", "source")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are derived."""
+    entries = overview.entries()
+    for entry in entries:
+        files.append(File.generated(config, f"activations/{entry.name}.md", content=_page(entry)))
+    for name in catalogue.activations():
+        files.append(File.generated(config, f"activations/{name}.svg", content=_picture(name)))
+    files.append(File.generated(config, "gallery.md", content=_gallery(entries)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Typeset ``$...$`` and ``$$...$$`` outside of code."""
+    pieces = re.split(r"(```.*?```|`[^`\n]*`)", markdown, flags=re.DOTALL)
+    return "".join(p if p.startswith("`") else _typeset(p) for p in pieces)
+
+
+def _typeset(text: str) -> str:
+    text = re.sub(r"\$\$(.+?)\$\$", lambda m: convert(m[1], display="block"), text, flags=re.DOTALL)
+    return re.sub(r"(?<![\\\w])\$([^$\n]+?)\$(?!\d)", lambda m: convert(m[1]), text)
+
+
+def _picture(name: str) -> str:
+    activation = catalogue.find(name)
+    bound = jaxact.get(activation, **overview.required(activation))
+    text = io.StringIO()
+    curves.figure([curves.sample(name, bound, -4.0, 4.0)]).savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+def _gallery(entries: list[overview.Entry]) -> str:
+    lines = ["# Gallery", "", "Value, first and second derivative of every activation; click for its page.", ""]
+    for kind, title in TITLES.items():
+        lines += [f"## {title}", "", '<div class="gallery" markdown>', ""]
+        for entry in entries:
+            if entry.kind == kind:
+                picture = f"![Curve of {entry.name}](activations/{entry.name}.svg)" if kind != "gated" else ""
+                lines += [f"[{picture} {entry.name}](activations/{entry.name}.md)", ""]
+        lines += ["</div>", ""]
+    return "\n".join(lines)
+
+
+def _page(entry: overview.Entry) -> str:
+    if entry.kind == "gated":
+        return f"# {entry.name}\n\n::: jaxact.{entry.name}\n"
+    return "\n".join(_sections(catalogue.find(entry.name)))
+
+
+def _sections(activation: overview.Activation) -> Iterator[str]:
+    facts = overview.facts(activation)
+    name = facts["name"]
+    yield f"# {name}\n"
+    yield f"{_escaped(activation.definition.facts.doc)}\n"
+    if facts["formula"]:
+        yield f"$${facts['formula']}$$\n"
+    yield f"![Curve of {name} with its derivatives]({name}.svg)\n"
+    yield f"```python\njaxact.{name}{activation.__signature__}\n```\n"
+    if facts["parameters"]:
+        yield "| parameter | |\n|---|---|"
+        yield from (f"| `{n}` | {_escaped(text)} |" for n, text in facts["parameters"].items())
+        yield ""
+    yield "| | |\n|---|---|"
+    yield from (f"| {fact} | {_escaped(facts[fact])} |" for fact in FACTS if facts[fact])
+    yield "\n## Names\n\n| dialect | name |\n|---|---|"
+    yield from (f"| {d} | {', '.join(f'`{n}`' for n in names)} |" for d, names in facts["names"].items())
+    yield f"\n## Use\n\n```python\n{_example(activation)}\n```\n"
+
+
+def _example(activation: overview.Activation) -> str:
+    name = activation.__name__
+    given = "".join(f", {n}={v:g}" for n, v in overview.required(activation).items())
+    lines = [
+        "import jax, jax.numpy as jnp, jaxact",
+        "from jaxact.nnx import Activation",
+        "",
+        "x = jnp.linspace(-4.0, 4.0, 9)",
+        f"y = jaxact.{name}(x{given})",
+        f"gradient = jax.grad(lambda v: jaxact.{name}(v{given}).sum())(x)",
+        f'layer = Activation("{name}"{given})',
+    ]
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    """Text of a docstring in Markdown: bars would end a cell, double backticks are code."""
+    return text.replace("``", "`").replace("|", "\\|").replace("*", "\\*")

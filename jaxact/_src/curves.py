@@ -1,0 +1,120 @@
+"""The curve of an activation and of its first two derivatives: sampled, drawn in a terminal, drawn into a file."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxact._src.rowwise import Rowwise
+
+ORDERS = ("f", "f'", "f''")
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """What one activation looks like.
+
+    Attributes:
+      name: What the legend says.
+      x: The points.
+      orders: Value, first and second derivative there, by name.
+    """
+
+    name: str
+    x: np.ndarray
+    orders: Mapping[str, np.ndarray]
+
+
+def sample(name: str, activation: Callable[..., Any], low: float, high: float, points: int = 401) -> Curve:
+    """Evaluate an activation and two derivatives between two numbers.
+
+    One over rows is drawn as the first entry of the row (x, 0), its smallest case.
+    """
+    function = _first_of_pair(activation) if _is_rowwise(activation) else activation
+    first = jax.grad(lambda v: jnp.sum(function(v)))
+    x = jnp.linspace(low, high, points, dtype=jnp.float32)
+    values = jax.jit(lambda v: (function(v), jax.vmap(first)(v), jax.vmap(jax.grad(first))(v)))(x)
+    return Curve(name, np.asarray(x), dict(zip(ORDERS, map(np.asarray, values))))
+
+
+def _is_rowwise(activation: Any) -> bool:
+    return isinstance(getattr(activation, "activation", activation), Rowwise)
+
+
+def _first_of_pair(activation: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda v: activation(jnp.stack([v, jnp.zeros_like(v)], -1))[..., 0]
+
+
+def lines(curves: Sequence[Curve]) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """What is drawn: all orders of a single activation, the values alone of several."""
+    if len(curves) == 1:
+        return [(order, curves[0].x, y) for order, y in curves[0].orders.items()]
+    return [(curve.name, curve.x, curve.orders["f"]) for curve in curves]
+
+
+COLOURS = ("cyan", "yellow", "magenta", "green", "red", "blue")
+
+
+def in_terminal(curves: Sequence[Curve], *, width: int = 60, height: int = 16) -> str:
+    """The curves as text with ANSI colours.
+
+    Raises:
+      ImportError: plotille is not installed.
+    """
+    import plotille  # type: ignore[import-untyped, unused-ignore]  # noqa: PLC0415  (an extra)
+
+    figure = plotille.Figure()
+    figure.width, figure.height = width, height
+    figure.register_label_formatter(float, lambda value, *_, **__: f"{value:10.3g}")
+    figure.set_x_limits(float(curves[0].x[0]), float(curves[0].x[-1]))
+    for colour, (label, x, y) in zip(itertools.cycle(COLOURS), lines(curves)):
+        drawn = np.isfinite(y)
+        figure.plot(x[drawn].tolist(), y[drawn].tolist(), label=label, lc=colour)
+    return str(figure.show(legend=True))
+
+
+LINE = "#777777"  # of axes and text: legible on white and on black
+
+
+def figure(curves: Sequence[Curve]) -> Any:
+    """The curves as a matplotlib figure without a background, for light and dark pages alike.
+
+    Raises:
+      ImportError: matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
+
+    drawing = Figure(figsize=(6.0, 4.0), layout="constrained")
+    axes = drawing.subplots()
+    axes.axhline(0.0, color=LINE, linewidth=0.5)
+    axes.axvline(0.0, color=LINE, linewidth=0.5)
+    for label, x, y in lines(curves):
+        axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=label)
+    axes.set_xlabel("x", color=LINE)
+    axes.set_title(", ".join(curve.name for curve in curves), color=LINE)
+    axes.tick_params(colors=LINE)
+    axes.spines[:].set_color(LINE)
+    axes.legend(labelcolor=LINE, framealpha=0.0)
+    axes.patch.set_alpha(0.0)
+    drawing.patch.set_alpha(0.0)
+    return drawing
+
+
+def to_file(curves: Sequence[Curve], path: Path) -> None:
+    """The curves as a picture.
+
+    Args:
+      curves: What is drawn.
+      path: Where it goes, its format that of the ending.
+
+    Raises:
+      ImportError: matplotlib is not installed.
+      ValueError: The ending is no format that matplotlib writes.
+      OSError: The path can't be written.
+    """
+    figure(curves).savefig(path)

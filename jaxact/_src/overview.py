@@ -1,0 +1,102 @@
+"""What there is to say of every activation, as plain data: for the command line and for the documentation."""
+
+import dataclasses
+import importlib
+from typing import Any
+
+import jaxact
+from jaxact._src import catalogue, dialects
+from jaxact._src.documentation import describe
+from jaxact._src.function import Elementwise
+from jaxact._src.rowwise import Rowwise
+
+KINDS = ("elementwise", "trainable", "rows", "gated")
+Activation = Elementwise | Rowwise
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One activation in a list.
+
+    Attributes:
+      name: Its name.
+      kind: One of `KINDS`.
+      aliases: Its other names.
+      summary: The first line of its docstring.
+    """
+
+    name: str
+    kind: str
+    aliases: tuple[str, ...]
+    summary: str
+
+
+def entries() -> list[Entry]:
+    """Everything that can be listed, in alphabetical order."""
+    found = [
+        Entry(name, kind_of(a), a.definition.facts.aliases, summary(a))
+        for name, a in catalogue.activations().items()
+    ]
+    gated = importlib.import_module("jaxact.gated")  # its name in the package is that of its function
+    found += [
+        Entry(name, "gated", (), summary(function))
+        for name, function in vars(gated).items()
+        if name in jaxact.__all__ and getattr(function, "__module__", None) == gated.__name__
+    ]
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def kind_of(activation: Activation) -> str:
+    """Which of `KINDS` an activation with a record is."""
+    if isinstance(activation, Rowwise):
+        return "rows"
+    return "trainable" if activation.__module__.startswith("jaxact.activations.parametric") else "elementwise"
+
+
+def summary(function: Any) -> str:
+    """The first line of a docstring."""
+    return (function.__doc__ or "").strip().split("\n")[0]
+
+
+def facts(activation: Activation) -> dict[str, Any]:
+    """All that the record of an activation says, and what follows from it."""
+    own = activation.definition.facts
+    return {
+        "name": own.name,
+        "kind": kind_of(activation),
+        "summary": summary(activation),
+        "formula": own.formula,
+        "parameters": {n: _parameter(p) for n, p in activation.definition.parameters.items()},
+        "range": own.range,
+        "limits": own.limits,
+        "kinks": own.kinks,
+        "saved": _saved(activation),
+        "source": own.source,
+        "names": {"jax": list(catalogue.names_of(activation)), **_names_elsewhere(own.name)},
+    }
+
+
+def required(activation: Activation) -> dict[str, Any]:
+    """Values for the parameters without a default: those of the record's first setting."""
+    needed = [n for n, p in activation.definition.parameters.items() if p.required]
+    settings = activation.definition.facts.settings
+    return {n: settings[0][n] for n in needed} if settings else dict.fromkeys(needed, 1.0)
+
+
+def _parameter(parameter: Any) -> str:
+    return describe(parameter) if parameter.name != "axis" else "The axes of a row, by default the last."
+
+
+def _saved(activation: Activation) -> str:
+    if isinstance(activation, Rowwise):
+        return f"the {activation.definition.residual}"
+    definition = activation.definition
+    parameters = definition.bind((), required(activation))
+    by_output = definition.output_determines_derivative(parameters)
+    return "the output, which the next layer keeps anyway" if by_output else "the input"
+
+
+def _names_elsewhere(name: str) -> dict[str, list[str]]:
+    tables = {dialect: table.names for dialect, table in dialects.DIALECTS.items()}
+    found = {d: [n for n, entry in names.items() if entry.activation == name] for d, names in tables.items()}
+    return {dialect: names for dialect, names in found.items() if names}

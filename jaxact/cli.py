@@ -1,0 +1,330 @@
+"""The ``jaxact`` command: find an activation, see its curve, ask what runs where.
+
+Each command returns plain data, which ``--json`` prints, and how a person is shown it. What a user gets wrong is
+told in one line, with exit code 2.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import importlib.metadata
+import itertools
+import json
+import os
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+import jaxact
+from jaxact._src import catalogue, curves, overview, select, timing
+
+DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
+
+
+class UserError(Exception):
+    """What the user can put right; its message is all that is printed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a command has to say: plain data, and how a person sees it."""
+
+    data: Any
+    view: RenderableType
+
+
+# -- list ---------------------------------------------------------------------------------------------------------
+
+
+def list_command(options: argparse.Namespace) -> Report:
+    """Every activation, or those of a kind, or those whose name or description has a text."""
+    text = (options.text or "").lower()
+    chosen = [
+        e
+        for e in overview.entries()
+        if options.kind in (None, e.kind) and text in " ".join((e.name, *e.aliases, e.summary)).lower()
+    ]
+    table = _table("name", "kind", "also", "what it is")
+    for e in chosen:
+        table.add_row(e.name, e.kind, ", ".join(e.aliases), e.summary)
+    table.caption = f"{len(chosen)} activations; `jaxact show NAME` tells more"
+    return Report([dataclasses.asdict(e) for e in chosen], table)
+
+
+# -- show and compare ---------------------------------------------------------------------------------------------
+
+
+def show_command(options: argparse.Namespace) -> Report:
+    """Formula, parameters, range, kinks, memory and names of one activation, and its curve."""
+    activation = _activation(options.name)
+    data = overview.facts(activation)
+    table = Table.grid(padding=(0, 2))
+    for key, value in data.items():
+        if value:
+            table.add_row(Text(key, style="bold"), _cell(value))
+    return Report(data, _with_plot(table, [data["name"]], options))
+
+
+def compare_command(options: argparse.Namespace) -> Report:
+    """Several activations side by side: their facts, and their curves in one plot."""
+    facts = [_activation(name).definition.facts for name in options.names]
+    columns = ("name", "formula", "range", "limits", "kinks")
+    table = _table(*columns)
+    rows = [{column: getattr(f, column) for column in columns} for f in facts]
+    for row in rows:
+        table.add_row(*row.values())
+    return Report(rows, _with_plot(table, [f.name for f in facts], options))
+
+
+def _activation(name: str) -> overview.Activation:
+    try:
+        return catalogue.find(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{k}: {_cell(v)}" for k, v in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _with_plot(view: RenderableType, names: Sequence[str], options: argparse.Namespace) -> RenderableType:
+    """The view and the curves under it; or a file of them, where `--plot` names one."""
+    low, high = options.between
+    if low >= high:
+        raise UserError(f"--between needs a smaller and a larger number, got {low:g} and {high:g}")
+    if options.json and options.plot is None:
+        return view
+    found = [_activation(name) for name in names]
+    bound = [jaxact.get(activation, **overview.required(activation)) for activation in found]
+    drawn = [curves.sample(name, activation, low, high) for name, activation in zip(names, bound)]
+    try:
+        if options.plot is None:
+            return Group(view, "", Text.from_ansi(curves.in_terminal(drawn)))
+        curves.to_file(drawn, options.plot)
+    except ImportError as error:
+        return Group(view, f"\n(no plot: {error.name} is not installed; pip install 'jaxact[plot]')")
+    except (OSError, ValueError) as error:
+        raise UserError(f"can't write {options.plot}: {error}") from None
+    return Group(view, f"\nwrote {options.plot}")
+
+
+# -- doctor -------------------------------------------------------------------------------------------------------
+
+
+def doctor_command(options: argparse.Namespace) -> Report:
+    """Versions, devices, and which implementation runs here."""
+    versions = {
+        "python": sys.version.split()[0],
+        "jax": jax.__version__,
+        "jaxlib": importlib.metadata.version("jaxlib"),
+        "flax": flax.__version__,
+        "jaxact": jaxact.__version__,
+    }
+    devices = [
+        {
+            "platform": d.platform,
+            "kind": d.device_kind,
+            "compute_capability": getattr(d, "compute_capability", None),
+        }
+        for d in jax.devices()
+    ]
+    data = {"versions": versions, "devices": devices, "implementation": select.requested()}
+    table = Table.grid(padding=(0, 2))
+    for name, version in versions.items():
+        table.add_row(name, version)
+    for device in devices:
+        capability = device["compute_capability"]
+        table.add_row("device", f"{device['kind']} ({device['platform']}{f' {capability}' if capability else ''})")
+    table.add_row("JAXACT_IMPLEMENTATION", select.requested() or "not set: the rule decides")
+    return Report(data, table)
+
+
+# -- explain ------------------------------------------------------------------------------------------------------
+
+
+def explain_command(options: argparse.Namespace) -> Report:
+    """What each activation inside a function will run, and why."""
+    function = _imported(options.function)
+    shapes = [_shape(text) for text in options.shape]
+    dtype = _dtype(options.dtype)
+    arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
+    try:
+        rows = jaxact.explain(function, *arguments, platform=options.platform)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{options.function} can't be traced on these shapes: {_first_line(error)}") from None
+    return Report([dataclasses.asdict(row) for row in rows], Text(str(rows)))
+
+
+def _imported(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise UserError(f"a function is named module:function, got {path!r}")
+    sys.path.insert(0, os.getcwd())  # as `python -m` does
+    try:
+        found: Any = importlib.import_module(module)
+    except Exception as error:  # whatever the module's own code raises
+        raise UserError(f"can't import {module}: {type(error).__name__}: {_first_line(error)}") from None
+    finally:
+        sys.path.pop(0)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise UserError(f"module {module} has no function {name!r}")
+    return found
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(n) for n in text.split(",") if n.strip())
+    except ValueError:
+        shape = (-1,)
+    if any(n < 0 for n in shape):
+        raise UserError(f"a shape is sizes with commas, such as 8,4096, got {text!r}")
+    return shape
+
+
+def _dtype(text: str) -> Any:
+    try:
+        dtype = jnp.dtype(DTYPES.get(text, text))
+    except TypeError:
+        raise UserError(f"unknown dtype {text!r}; for example {', '.join(DTYPES)}") from None
+    if dtype.kind == "c":
+        raise UserError(f"activations take real dtypes, got {text!r}; for example {', '.join(DTYPES)}")
+    return dtype
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+# -- bench --------------------------------------------------------------------------------------------------------
+
+
+def bench_command(options: argparse.Namespace) -> Report:
+    """Forward, and forward and backward, beside the function of that name in jax.nn, in one interleaved run."""
+    x = jnp.linspace(-6.0, 6.0, options.size).astype(_dtype(options.dtype))
+    data = [_bench(name, x, options.rounds) for name in options.names]
+    table = _table("name", "forward, ms", "of jax.nn", "with backward, ms", "of jax.nn")
+    for row in data:
+        cells = [(f"{row[part]['milliseconds']:.3f}", _versus(row[part])) for part in ("forward", "both")]
+        table.add_row(row["name"], *itertools.chain(*cells))
+    table.caption = f"medians of {options.rounds} interleaved rounds; x is {x.dtype.name}[{x.size}]"
+    return Report(data, table)
+
+
+def _bench(name: str, x: jax.Array, rounds: int) -> dict[str, Any]:
+    activation = _activation(name)
+    own = jaxact.get(activation, **overview.required(activation))
+    peer = None if overview.required(activation) else getattr(jax.nn, activation.__name__, None)
+    parts: dict[str, Callable[[Any], Callable[..., Any]]] = {
+        "forward": jax.jit,
+        "both": lambda f: jax.jit(lambda v: jax.vjp(f, v)[1](v)),
+    }
+    found: dict[str, Any] = {"name": name}
+    for part, make in parts.items():
+        calls = {
+            "own": _blocking(make(own), x),
+            **({"peer": _blocking(make(peer), x)} if peer is not None else {}),
+        }
+        seconds = timing.interleaved(calls, rounds=rounds, number=1, title=f"{name}, {part}")
+        found[part] = {"milliseconds": 1e3 * statistics.median(seconds["own"])}
+        if peer is not None:
+            found[part]["of_jax_nn"], found[part]["spread"] = timing.ratio(seconds["own"], seconds["peer"])
+    return found
+
+
+def _blocking(function: Callable[..., Any], x: jax.Array) -> Callable[[], Any]:
+    return lambda: jax.block_until_ready(function(x))
+
+
+def _versus(part: dict[str, float]) -> str:
+    return f"{part['of_jax_nn']:.2f} ±{part['spread']:.2f}" if "of_jax_nn" in part else "-"
+
+
+# -- the command line ---------------------------------------------------------------------------------------------
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jaxact", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--version", action="version", version=jaxact.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], Report]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        added.add_argument("--json", action="store_true", help="print plain data")
+        added.set_defaults(run=run)
+        return added
+
+    listing = command("list", list_command)
+    listing.add_argument("text", nargs="?", help="what the name or the description must contain")
+    listing.add_argument("--kind", choices=overview.KINDS)
+
+    for name, run in (("show", show_command), ("compare", compare_command)):
+        one = command(name, run)
+        if name == "show":
+            one.add_argument("name")
+        else:
+            one.add_argument("names", nargs="+", metavar="name")
+        one.add_argument("--plot", type=Path, metavar="FILE", help="draw into a file: .svg, .png or .pdf")
+        one.add_argument("--between", nargs=2, type=float, default=(-4.0, 4.0), metavar=("LOW", "HIGH"))
+
+    command("doctor", doctor_command)
+
+    explain = command("explain", explain_command)
+    explain.add_argument("function", help="module:function")
+    explain.add_argument(
+        "--shape", action="append", required=True, help="of an argument, such as 8,4096; repeatable"
+    )
+    explain.add_argument("--dtype", default="f32")
+    explain.add_argument("--platform", choices=("cpu", "cuda"))
+
+    bench = command("bench", bench_command)
+    bench.add_argument("names", nargs="+", metavar="name")
+    bench.add_argument("--size", type=_several, default=2**20, help="elements, by default 2**20")
+    bench.add_argument("--rounds", type=_several, default=15)
+    bench.add_argument("--dtype", default="f32")
+    return parser
+
+
+def _several(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"must be at least 2, got {number}")
+    return number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+      0; or 2 where the user's input is at fault, which one line on standard error tells.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        report: Report = options.run(options)
+    except UserError as error:
+        print(f"jaxact: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(report.data, indent=1))
+    else:
+        Console().print(report.view)
+    return 0

@@ -1,0 +1,109 @@
+"""The ``jaxact`` command: what it prints, as text and as JSON, and one line for what a user gets wrong."""
+
+import json
+
+import pytest
+from cases import builtin, rowwise
+
+import jaxact
+from jaxact.cli import main
+
+
+def run(capsys, *argv: str) -> str:
+    assert main(argv) == 0
+    return capsys.readouterr().out
+
+
+def data(capsys, *argv: str):
+    return json.loads(run(capsys, *argv, "--json"))
+
+
+def test_list_has_everything(capsys):
+    listed = {row["name"] for row in data(capsys, "list")}
+    assert {*builtin(), *rowwise(), "swiglu", "gated"} <= listed
+    assert listed <= set(jaxact.__all__)
+
+
+def test_list_filters(capsys):
+    rows = data(capsys, "list", "--kind", "rows")
+    assert {row["name"] for row in rows} == set(rowwise())
+    assert [row["name"] for row in data(capsys, "list", "SWISH", "--kind", "elementwise")][:1] == ["hard_silu"]
+    assert "swiglu" in run(capsys, "list", "swiglu")
+
+
+def test_show(capsys):
+    shown = data(capsys, "show", "Leaky-ReLU")
+    assert shown["name"] == "leaky_relu"
+    assert shown["names"]["keras"] == ["leaky_relu"]
+    assert "negative_slope" in shown["parameters"]
+    assert shown["saved"].startswith("the output")
+    text = run(capsys, "show", "mish", "--between", "-3", "3")
+    assert "arXiv:1908.08681" in text
+    assert "f''" in text
+    assert "⠤" in text
+
+
+@pytest.mark.parametrize("name", ["softcap", "softmax", "entmax"])
+def test_show_what_needs_a_parameter_or_a_row(name, capsys):
+    assert "f'" in run(capsys, "show", name)
+
+
+def test_compare_draws_into_a_file(tmp_path, capsys):
+    path = tmp_path / "curves.svg"
+    assert str(path)[-20:] in run(capsys, "compare", "gelu", "silu", "--plot", str(path)).replace("\n", "")
+    assert path.read_text().count("<svg") == 1
+
+
+def test_doctor(capsys):
+    found = data(capsys, "doctor")
+    assert found["versions"]["jaxact"] == jaxact.__version__
+    assert {d["platform"] for d in found["devices"]} == {"cpu"}
+    assert "device" in run(capsys, "doctor")
+
+
+def test_explain(capsys):
+    (row,) = data(capsys, "explain", "jaxact:silu", "--shape", "8,4096", "--dtype", "bf16")
+    assert (row["name"], row["shapes"], row["dtypes"]) == ("silu", [[8, 4096]], ["bfloat16"])
+    assert row["reason"]
+    assert "silu" in run(capsys, "explain", "jaxact:silu", "--shape", "")
+
+
+def test_bench(capsys):
+    with_peer, alone = data(capsys, "bench", "silu", "softcap", "--size", "64", "--rounds", "3")
+    assert with_peer["both"]["of_jax_nn"] > 0
+    assert "of_jax_nn" not in alone["forward"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["show", "gelo"], ["unknown activation 'gelo'", "gelu"]),
+        (["compare", "gelu", "nothing like it"], ["unknown activation"]),
+        (["show", "gelu", "--between", "1", "-1"], ["--between", "got 1 and -1"]),
+        (["show", "gelu", "--plot", "/no/such/folder/a.svg"], ["can't write /no/such/folder/a.svg"]),
+        (["show", "gelu", "--plot", "a.nonsense"], ["can't write a.nonsense", "nonsense"]),
+        (["explain", "no_such_module:f", "--shape", "8"], ["can't import no_such_module"]),
+        (["explain", "jaxact", "--shape", "8"], ["module:function", "'jaxact'"]),
+        (["explain", "jaxact:nothing", "--shape", "8"], ["no function 'nothing'"]),
+        (["explain", "jaxact:silu", "--shape", "8,x"], ["shape", "'8,x'"]),
+        (["explain", "jaxact:silu", "--shape", "-8"], ["shape", "'-8'"]),
+        (["explain", "jaxact:silu", "--shape", "8", "--dtype", "f17"], ["unknown dtype 'f17'", "bf16"]),
+        (["explain", "jaxact:swiglu", "--shape", "8,3"], ["can't be traced", "odd size 3"]),
+        (["bench", "silu", "--dtype", "complex64"], ["complex64"]),
+    ],
+)
+def test_what_a_user_gets_wrong(argv, words, capsys):
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1, err
+    assert all(word in err for word in words), err
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["no such command"], ["bench", "silu", "--size", "0"], ["list", "--kind", "x"]]
+)
+def test_what_argparse_refuses(argv):
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    assert stopped.value.code == 2
