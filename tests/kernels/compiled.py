@@ -26,12 +26,14 @@ class Case:
 
     Attributes:
       accesses: The bytes that its widest load and its widest store have at least; a B200 may join two.
+      donated: The arguments that it may write over.
     """
 
     name: str
     function: Callable[..., Any]
     args: tuple[jax.ShapeDtypeStruct, ...]
     accesses: tuple[int, int] = (16, 16)
+    donated: tuple[int, ...] = ()
 
 
 def array(*shape: int, dtype: Any = "float32") -> jax.ShapeDtypeStruct:
@@ -61,6 +63,7 @@ def elementwise_cases() -> Iterator[Case]:
             f"elementwise in place {dtype}",
             lambda x, dtype=dtype: elementwise(silu, [x], [dtype], in_place=True),
             (x,),
+            donated=(0,),
         )
         yield Case(
             f"elementwise odd size {dtype}",

@@ -25,7 +25,8 @@ TARGETS = Path(__file__).resolve().parents[1] / "gpu_targets"
 GPUS = {"h200": "sm_90a", "b200": "sm_100a"}
 CORES = {"h200": 132, "b200": 148}
 PLUGIN = "jax_cuda13_plugin"
-BEGIN, END, FAILED, SAME = "=== begin ", "=== end ", "=== failed ", "=== same kernel as "
+BEGIN, END, FAILED = "=== begin ", "=== end ", "=== failed "
+SAME, COPY, BOOL = "=== same kernel as ", "=== copy ", "=== bool operand "
 
 
 def why_not() -> str | None:
@@ -35,8 +36,10 @@ def why_not() -> str | None:
     return None
 
 
-def compile_for(gpu: str, function: Callable[..., Any], args: Sequence[jax.ShapeDtypeStruct]) -> Any:
-    """The program of `function` for one `gpu`, compiled."""
+def compile_for(
+    gpu: str, function: Callable[..., Any], args: Sequence[jax.ShapeDtypeStruct], donated: tuple[int, ...] = ()
+) -> Any:
+    """The program of `function` for one `gpu`, compiled; it may write over the arguments in `donated`."""
     target = (TARGETS / f"{gpu}.txtpb").read_text()
     topology = topologies.get_topology_desc(platform="cuda", target_config=target, topology="1x1x1")
     mesh = jax.sharding.Mesh(topology.devices, ("x",))
@@ -45,7 +48,7 @@ def compile_for(gpu: str, function: Callable[..., Any], args: Sequence[jax.Shape
     # Where there is no GPU, Mosaic takes the architecture from the abstract device.
     device = jax.sharding.AbstractDevice(device_kind=f"NVIDIA {gpu.upper()}", platform="gpu", num_cores=CORES[gpu])
     with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), abstract_device=device)):
-        return jax.jit(function).lower(*placed).compile()
+        return jax.jit(function, donate_argnums=donated).lower(*placed).compile()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +89,12 @@ class Report:
     @functools.cached_property
     def bool_operands(self) -> list[str]:
         """Kernels that are handed packed bits for a bool array."""
-        return re.findall(r"^.*bool operand.*$", self.text, re.MULTILINE)
+        return re.findall(rf"^{BOOL}.*$", self.text, re.MULTILINE)
+
+    @functools.cached_property
+    def copies(self) -> list[str]:
+        """What XLA copies before or after a kernel."""
+        return re.findall(rf"^{COPY}.*$", self.text, re.MULTILINE)
 
 
 @functools.cache
@@ -131,20 +139,22 @@ def main(gpu: str) -> None:
     for case in CASES:
         print(f"\n{BEGIN}{case.name}", flush=True)
         try:
-            program = compile_for(gpu, case.function, case.args).as_text()
+            program = compile_for(gpu, case.function, case.args, case.donated).as_text()
         except Exception as error:  # one kernel that does not compile must not hide the others
             print(f"\n{FAILED}{type(error).__name__}: {error}", flush=True)
         else:
             for line in program.splitlines():
                 if 'custom_call_target="mosaic_gpu' in line:
                     _describe(line, case.name, first)
+                elif " copy(" in line:
+                    print(f"{COPY}{line.strip()}")
         print(f"\n{END}", flush=True)
 
 
 def _describe(custom_call: str, case: str, first: dict[str, str]) -> None:
     operands = custom_call.partition("operand_layout_constraints={")[2].partition("}, ")[0]
     if "pred[" in operands:
-        print(f"bool operand of a kernel: {operands}")
+        print(f"{BOOL}{operands}")
     (kernel,) = re.findall(r'kernel_hash = "((?:[^"\\]|\\.)*)"', custom_call)
     if first.setdefault(kernel, case) != case:
         print(f"{SAME}{first[kernel]}")

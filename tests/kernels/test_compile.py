@@ -25,5 +25,6 @@ def test_compiles(case, gpu):
     assert report.spilled == 0
     assert report.registers
     assert report.bool_operands == []
+    assert report.copies == []
     widest = report.widest_accesses
     assert all(found >= least for found, least in zip(widest, case.accesses)), widest

@@ -103,6 +103,13 @@ def test_in_place(size, dtype):
     close(second, double(x) * 2, "float32")
 
 
+def test_in_place_lowers_to_an_alias():
+    x = jax.ShapeDtypeStruct((4096,), "float32")
+    how = {"out_dtypes": ["float32"], "in_place": True}
+    assert "output_operand_alias<" in lowered(lambda x: elementwise(scaled, [x], **how), x)
+    assert "output_operand_alias<" not in lowered(lambda x: elementwise(scaled, [x], ["float32"]), x)
+
+
 def test_special_numbers_pass_through():
     x = jnp.asarray([np.nan, np.inf, -np.inf, -0.0] * 40, jnp.bfloat16)
     (y,) = elementwise(lambda x: -x, [x], ["bfloat16"], interpret=interpreted())
