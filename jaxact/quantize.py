@@ -35,18 +35,18 @@ def act_quant(
 ) -> tuple[Array, Array]:
     """``activation(x)`` quantised: numbers of eight bits and the scales that they count in.
 
-    With a the largest magnitude in a row (or block) of ``activation(x)`` and M the largest number of `dtype` (127,
-    448 or 57344), ``scale = a / M`` and ``q = round(activation(x) / scale)`` to the nearest, ties to even, so
-    ``q * scale`` is the result within half a step. The activation is not rounded in between.
+    With ``a`` the largest magnitude in a row (or block) of ``activation(x)`` and ``M`` the largest number of
+    `dtype` (127, 448 or 57344), ``scale = a / M`` and ``q = round(activation(x) / scale)`` to the nearest, ties to
+    even, so ``q * scale`` is the result within half a step. The activation is not rounded in between.
 
-    Shapes: `x` has at least one axis; rows lie along the last, which a gated activation halves. `q` has the shape of
-    ``activation(x)``; `scale` has one number for each block of the last axis, so 1 without blocks, and
+    Shapes: `x` has at least one axis; rows lie along the last, which a gated activation halves. `q` has the shape
+    of ``activation(x)``; `scale` has one number for each block of the last axis, so 1 without blocks, and
     ``q * scale`` is then the dequantised row.
 
     Dtypes: computed in float32 (float64 for float64 input), which is also the dtype of the scales.
 
-    Where `scale` would be no normal number, as for a row of zeros, it is 1. A NaN makes the scale of its row NaN, an
-    infinity makes it infinite; what q is there is not specified.
+    Where `scale` would be no normal number, as for a row of zeros, it is 1. A NaN makes the scale of its row NaN,
+    an infinity makes it infinite; what q is there is not specified.
 
     Args:
       x: An array.
@@ -55,8 +55,8 @@ def act_quant(
       dtype: That of q: ``"int8"``, ``"float8_e4m3fn"`` or ``"float8_e5m2"``.
       block: 128 for a scale for every 128 columns, None for one for each row.
       straight_through: Return q as the floating-point numbers that the result of `dtype` would hold, with the
-        gradient of what was rounded and constant scales, so that ``q * scale`` has that of ``activation(x)``. Integers
-        have no gradients in JAX.
+        gradient of what was rounded and constant scales, so that ``q * scale`` has that of ``activation(x)``.
+        Integers have no gradients in JAX.
       implementation: As for every activation.
 
     Returns:

@@ -69,7 +69,7 @@ def _quantised(h: Array, inverse: Array, dtype: Any) -> Array:
     """h over its scale, rounded to nearest even; 0 for an integer where that is NaN, as its scale then says."""
     q = h * inverse
     if dtype == jnp.int8:
-        q = jnp.where(q != q, 0.0, lax.round(q, lax.RoundingMethod.TO_NEAREST_EVEN))
+        q = jnp.where(jnp.isnan(q), 0.0, lax.round(q, lax.RoundingMethod.TO_NEAREST_EVEN))
     return q.astype(dtype)
 
 

@@ -1,4 +1,7 @@
-"""How many warpgroups hold a row of which length, as data, and why a row is too long. Cheap to import, on any JAX."""
+"""How many warpgroups hold a row of which length, as data, and why a row is too long.
+
+Cheap to import, on any JAX.
+"""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -54,15 +57,15 @@ _SOLVED: Final = (Plan(8 * _K, 8 * _K, 1), Plan(48 * _K, 24 * _K, 4))  # a solve
 _TWO_HELD: Final = (Plan(12 * _K, 8 * _K, 1), Plan(24 * _K, 16 * _K, 4))  # two operands
 _LOOP: Final = Plan(512 * _K, 512 * _K, 4, 4)
 
-# Shortest first. Held rows end where registers do, by the compiler's reports for sm_90a and sm_100a; where there is
-# no loop, float32 rows up to the longest of 16 bits are taken with some of them spilled.
+# Shortest first. Held rows end where registers do, by the compiler's reports for sm_90a and sm_100a; where there
+# is no loop, float32 rows up to the longest of 16 bits are taken with some of them spilled.
 PLANS: Final[Mapping[str, Sequence[Plan]]] = {
     "softmax": (*_HELD, _LOOP),
     "softmax_backward": (*_TWO_HELD, _LOOP),
     "log_softmax_backward": (*_TWO_HELD, _LOOP),
     "entmax": _SOLVED,
     "entmax_backward": _TWO_HELD,
-    "act_quant": _HELD,
+    "act_quant": (_HELD[0], Plan(40 * _K, 36 * _K, 4)),
 }
 
 

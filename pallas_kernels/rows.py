@@ -1,9 +1,9 @@
 """A row in the registers of one or several warpgroups: how it is cut, read, reduced and written.
 
-A warpgroup reads tiles of (4 warps, 32 lanes x vector), so that a reduction along the last axis is shuffles within a
-warp; warps meet in shared memory, one slot each, and at an mbarrier. A scalar ``jnp.max`` or ``jnp.sum`` is never
-used: all warpgroups of a kernel share one scratch for those, a race that neither the compiler nor the interpreter
-reports.
+A warpgroup reads tiles of (4 warps, 32 lanes x vector), so that a reduction along the last axis is shuffles within
+a warp; warps meet in shared memory, one slot each, and at an mbarrier. A scalar ``jnp.max`` or ``jnp.sum`` is
+never used: all warpgroups of a kernel share one scratch for those, a race that neither the compiler nor the
+interpreter reports.
 """
 
 import dataclasses
@@ -58,10 +58,10 @@ class Piece:
 
 
 def cover(start: int, n: int, vector: int, warpgroups: int) -> tuple[Piece, ...]:
-    """Pieces that hold the elements `start` to `n` of a row of at least 128; wide accesses first, so all are aligned.
+    """Pieces that hold the elements `start` to `n` of a row of at least 128; wide accesses first, to be aligned.
 
-    The end that warpgroups cannot share is the last one's; where not even 128 elements are left, it steps back into
-    what it holds already.
+    The end that warpgroups cannot share is the last one's; where not even 128 elements are left, it steps back
+    into what it holds already.
     """
     found = []
     while vector:
@@ -118,7 +118,7 @@ class Row:
     def warpgroup(self) -> Any:
         return lax.axis_index("wg") if self.warpgroups > 1 else 0
 
-    # -- memory ----------------------------------------------------------------------------------------------------
+    # -- memory --------------------------------------------------------------------------------------------------
 
     def load(self, ref: Any, offset: int = 0) -> Tiles:
         """What is held of the row of a ref, from element `offset` on, in the dtype of the ref."""
@@ -202,7 +202,7 @@ class Row:
         else:
             plgpu.store(ref.at[self.index, at].reshape(piece.shape), value, optimized=False)
 
-    # -- reductions ------------------------------------------------------------------------------------------------
+    # -- reductions ----------------------------------------------------------------------------------------------
 
     def maximum(self, values: Tiles, *carried: Array) -> Array:
         """The largest element of what is held and of carried tiles, NaN if there is one."""

@@ -1,8 +1,8 @@
 """The softmax family over the rows of a matrix: one read and one write where a row fits registers.
 
-Arithmetic is float32, whatever the operands are; results are rounded once. Rows are the last axis of 2-D arrays, of
-any length up to that of `row_plan`. A NaN makes its row NaN; a row of nothing but -inf, or wholly masked, is 0 (-inf
-for the logarithm).
+Arithmetic is float32, whatever the operands are; results are rounded once. Rows are the last axis of 2-D arrays,
+of any length up to that of `row_plan`. A NaN makes its row NaN; a row of nothing but -inf, or wholly masked, is 0
+(-inf for the logarithm).
 """
 
 import functools
@@ -25,7 +25,7 @@ SMALLEST = float(jnp.finfo(jnp.float32).min)
 NEWTON_STEPS = 32
 
 
-# -- exponentials -------------------------------------------------------------------------------------------------
+# -- exponentials -----------------------------------------------------------------------------------------------
 
 
 def _exp_difference(v: Array, top: Array) -> Array:
@@ -54,7 +54,7 @@ def _nonzero(total: Array) -> Array:
     return jnp.where(total == 0.0, 1.0, total)
 
 
-# -- what operands are ---------------------------------------------------------------------------------------------
+# -- what operands are ------------------------------------------------------------------------------------------
 
 
 def _as_mask(where: Array | None) -> list[Array]:
@@ -93,7 +93,7 @@ def _on_rows(
     return out[:, :n]
 
 
-# -- softmax and its logarithm -------------------------------------------------------------------------------------
+# -- softmax and its logarithm ----------------------------------------------------------------------------------
 
 
 def _exponentials(row: Row, logits: Callable[..., Array], refs: Sequence[Any], precise: bool) -> Any:
@@ -134,8 +134,8 @@ def softmax(
     """softmax(scale * x) of each row of a (rows, n) array, or its logarithm.
 
     Args:
-      where: A mask of the shape of x, best of int8: bool costs a pass over memory to convert. Entries where it is 0
-        are excluded.
+      where: A mask of the shape of x, best of int8: bool costs a pass over memory to convert. Entries where it is
+        0 are excluded.
       interpret: A `plgpu.InterpretGPUParams` runs the kernel on the CPU.
     """
     mask = _as_mask(where)
@@ -203,7 +203,7 @@ def log_softmax_backward(
         return jnp.where(logits(x, *mask) == -jnp.inf, 0.0, ct.astype(jnp.float32))
 
     def body(row: Row, *refs: Any) -> None:
-        ct_ref, *ins, out = refs
+        *ins, ct_ref, out = refs
         top, es, total = _exponentials(row, logits, ins, precise)
         cts = [included(*tiles) for tiles in row.load_each(ct_ref, *ins)]
         carried = row.fold(_summing(included), (0.0,), (ct_ref, *ins)) if row.loop.steps else ()
@@ -216,10 +216,10 @@ def log_softmax_backward(
         row.stream(lambda ct, *tiles: slope(included(ct, *tiles), exp(logits(*tiles), top)), (ct_ref, *ins), out)
         row.store(out, [slope(*v) for v in zip(cts, es)])
 
-    return _on_rows("log_softmax_backward", body, [ct, x, *mask], [0.0, -jnp.inf, 0], interpret).astype(x.dtype)
+    return _on_rows("log_softmax_backward", body, [x, *mask, ct], [-jnp.inf, *(0 for _ in mask), 0.0], interpret)
 
 
-# -- entmax: p_i = max(z_i - t, 0)^q, z = (alpha - 1) x, q = 1/(alpha - 1), t such that the row sums to 1 ----------
+# -- entmax: p_i = max(z_i - t, 0)^q, z = (alpha - 1) x, q = 1/(alpha - 1), t such that the row sums to 1 --------
 #
 # With the maximum of z at 0, t lies in [-1, 0). Newton's method on the q-norm (sum p)^(1/q), convex in t for
 # alpha <= 2, rises monotonically from t = -1.
@@ -239,15 +239,14 @@ def _power(u: Array, exponent: int) -> Array:
     return result
 
 
-def _powers(u: Array, alpha: float) -> tuple[Array, Array]:
-    """u^(q-1) and u^q for u >= 0, where 0^0 counts as 0."""
+def _powers(z: Array, t: Array, alpha: float) -> tuple[Array, Array]:
+    """u^(q-1) and u^q of u = max(z - t, 0), where 0^0 counts as 0."""
     q = 1.0 / (alpha - 1.0)
+    u = jnp.maximum(z, t) - t
     if alpha == 2.0:
-        return jnp.where(u > 0.0, 1.0, 0.0), u
-    if abs(q - round(q)) < 1e-6 and q < 8.5:  # alpha = 1.5, 4/3, 1.25, ...
-        slope = _power(u, round(q) - 1)
-    else:
-        slope = _log_power(u, q - 1.0)
+        return jnp.where(z > t, 1.0, 0.0), u  # the comparison of u would keep more in registers
+    by_products = abs(q - round(q)) < 1e-6 and q < 8.5  # alpha = 1.5, 4/3, 1.25, ...
+    slope = _power(u, round(q) - 1) if by_products else _log_power(u, q - 1.0)
     return slope, slope * u
 
 
@@ -279,7 +278,7 @@ def entmax(
         zs = [(z - top) if alpha == 2.0 else (z - top) * (alpha - 1.0) for z in zs]
 
         def powers(t: Array) -> tuple[Tiles, Tiles]:
-            slopes, values = zip(*(_powers(jnp.maximum(z - t, 0.0), alpha) for z in zs))
+            slopes, values = zip(*(_powers(z, t, alpha) for z in zs))
             return list(slopes), list(values)
 
         def improve(state: Any) -> Any:
@@ -304,9 +303,9 @@ def entmax(
 def entmax_backward(
     y: Array, ct: Array, *, alpha: float = 1.5, scale: float = 1.0, interpret: Any = None
 ) -> Array:
-    """The cotangent of x from that of ``y = entmax(scale * x)``: scale * s (ct - sum(s ct) / sum(s)), s = y^(2-alpha).
+    """The cotangent of x from that of ``y = entmax(scale * x)``: scale * s (ct - sum(s ct) / sum(s)).
 
-    Outside the support, y = 0, it is 0.
+    The weights are s = y^(2-alpha); outside the support, y = 0, it is 0.
 
     Raises:
       ValueError: `alpha` is outside (1, 2].
@@ -315,7 +314,8 @@ def entmax_backward(
 
     def weight(y: Array) -> Array:
         if alpha == 2.0:
-            return jnp.where(y != y, y, jnp.where(y > 0.0, 1.0, 0.0))
+            return jnp.where(jnp.isnan(y), y, jnp.where(y > 0.0, 1.0, 0.0))
+        y = jnp.maximum(y, 0.0)
         return jnp.sqrt(y) if alpha == 1.5 else _log_power(y, 2.0 - alpha)
 
     def body(row: Row, y_ref: Any, ct_ref: Any, out: Any) -> None:

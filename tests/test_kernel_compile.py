@@ -41,6 +41,8 @@ WANTED = {
     "softmax, Explicit": LOCAL,
     "softmax, unasked, Auto": {"kernels": 0},
     "softmax, unasked, Explicit": LOCAL,
+    "act_quant, unasked, Auto": {"kernels": 0},
+    "act_quant, unasked, Explicit": {"kernels": 1},
     "geglu, unasked, Auto": {"kernels": 0},
     "geglu, unasked, Explicit": {"kernels": 1},
 }

@@ -8,6 +8,7 @@ from pallas_kernels import quantize, row_plan, rowwise
 
 FLOATS = ("float32", "bfloat16")  # float16 compiles as bfloat16 does
 ROWS = 64
+ALIGNED, ANY = (16, 16), (1, 1)  # bytes of the widest load and store
 # With a rest: held by one warpgroup, by four, and (the softmax family) read in a loop.
 LENGTHS = (1023, 20007, 100001)
 
@@ -20,10 +21,10 @@ def row_cases(case: Any, array: Any, silu: Any) -> Iterator[Any]:
             for n in sorted(lengths | _longest_held(name, dtype)):
                 x = array(ROWS, n, dtype=dtype)
                 args = (x,) * operands
-                yield case(f"{kernel.__name__} {dtype} {n}", kernel, args, wide=n % 8 == 0)
+                yield case(f"{kernel.__name__} {dtype} {n}", kernel, args, accesses=ALIGNED if n % 8 == 0 else ANY)
                 if kernel is rowwise.softmax and n in LENGTHS:
                     mask = array(ROWS, n, dtype="bool")
-                    yield case(f"{kernel.__name__} masked {dtype} {n}", masked(kernel), (x, mask), wide=False)
+                    yield case(f"{kernel.__name__} masked {dtype} {n}", masked(kernel), (x, mask), accesses=ANY)
     yield from _quantised(case, array, silu)
 
 
@@ -68,7 +69,7 @@ def _quantised(case: Any, array: Any, silu: Any) -> Iterator[Any]:
                 body = (lambda g, u: silu(g) * u) if packed else silu
                 function = functools.partial(quantize.act_quant, body, dtype=out, block=block, packed=packed)
                 x = array(ROWS, n * (1 + packed), dtype=dtype)
-                yield case(f"act_quant {dtype} {out} {block} {packed} {n}", function, (x,), wide=False)
+                yield case(f"act_quant {dtype} {out} {block} {packed} {n}", function, (x,), accesses=ANY)
         for n in _longest_held("act_quant", dtype):
             function = functools.partial(quantize.act_quant, silu, dtype="int8")
-            yield case(f"act_quant {dtype} {n}", function, (array(ROWS, n, dtype=dtype),), wide=False)
+            yield case(f"act_quant {dtype} {n}", function, (array(ROWS, n, dtype=dtype),), accesses=ANY)

@@ -47,6 +47,10 @@ def fused(x: Any, bias: Any, residual: Any) -> Any:
     return jaxact.fused(x, "gelu", bias=bias, residual=residual, implementation="pallas")
 
 
+def quantised(x: Any) -> Any:
+    return jaxact.act_quant(x, "swiglu", "float8_e4m3fn")
+
+
 X, ROW = (256, 1024), (1024,)
 LONG = (64, 32768)
 # name -> function, (shape, how it is split) of each operand
@@ -58,6 +62,7 @@ PROGRAMS: dict[str, tuple[Any, list[tuple[tuple[int, ...], P]]]] = {
     "softmax": (both(softmax), [(LONG, P("rows", None))] * 2),
     "softmax of split rows, unasked": (both(jaxact.softmax), [(LONG, P("rows", "columns"))] * 2),
     "softmax, unasked": (both(jaxact.softmax), [(LONG, P("rows", None))] * 2),
+    "act_quant, unasked": (quantised, [(X, P("rows", None))]),
     "geglu, unasked": (both(jaxact.geglu), [((256, 512), P("rows", None)), (X, P("rows", None))]),
 }
 

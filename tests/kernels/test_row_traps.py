@@ -1,4 +1,4 @@
-"""What neither the compiler nor the interpreter reports: shared scratch of scalar reductions, and bool operands."""
+"""What neither the compiler nor the interpreter reports: scratch shared by warpgroups, and bool operands."""
 
 import functools
 import re
@@ -70,7 +70,7 @@ def test_no_kernel_is_handed_a_bool(name):
     assert jnp.dtype(bool) not in dtypes
 
 
-# -- the machine code ----------------------------------------------------------------------------------------------
+# -- the machine code -------------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -86,7 +86,7 @@ SEVERAL = [f"{k} bfloat16 {n}" for k, n in (("softmax", WIDE), ("softmax", LONG)
 
 @pytest.mark.parametrize("name", SEVERAL)
 def test_warpgroups_share_no_scratch(name):
-    """A reduction through scratch brings a barrier of its warpgroup; here are only those before the mbarrier's use.
+    """A reduction through scratch brings a barrier of its warpgroup; here are only those before the mbarrier's.
 
     And slots are read after everyone has arrived: a wait lies between every write and the next read.
     """

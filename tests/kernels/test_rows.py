@@ -35,7 +35,7 @@ def rows_of(n: int, dtype="float32", spread: float = 8.0) -> np.ndarray:
 
 
 def check(actual, exact: np.ndarray, dtype, *, relative: bool = False) -> None:
-    """4 eps in float32, relative or of max(1, |result|); 0.51 ULP of a 16-bit result. A row with a NaN is all NaN."""
+    """4 eps in float32, relative or of max(1, |result|); 0.51 ULP in 16 bits. A row with a NaN is all NaN."""
     actual = np.asarray(actual)
     assert actual.dtype == np.dtype(dtype)
     assert actual.shape == exact.shape
@@ -62,7 +62,7 @@ def run(kernel, *args, **options):
     return jax.jit(functools.partial(kernel, interpret=interpreted(), **options))(*args)
 
 
-# -- values -------------------------------------------------------------------------------------------------------
+# -- values -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", LENGTHS)
@@ -159,7 +159,7 @@ def test_no_rows_and_no_columns():
         assert rowwise.entmax(x, interpret=interpreted()).shape == shape
 
 
-# -- backward passes ----------------------------------------------------------------------------------------------
+# -- backward passes --------------------------------------------------------------------------------------------
 
 
 def vjp(y: np.ndarray, s: np.ndarray, ct: np.ndarray) -> np.ndarray:
@@ -226,7 +226,7 @@ def test_a_nan_of_y_makes_its_row_nan(kernel):
     assert np.all(np.isnan(run(kernel, y, np.ones_like(y))))
 
 
-# -- plans --------------------------------------------------------------------------------------------------------
+# -- plans ------------------------------------------------------------------------------------------------------
 
 
 def test_rows_too_long_are_refused():
