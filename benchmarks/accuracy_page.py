@@ -78,8 +78,8 @@ place (ULP) of the exact result, and at which x. Measured in one run on {report[
 ({report["device"]}, {report["processor"]}), with Python {report["python"]}: {versions}.
 Keras runs on its JAX backend.
 
-* bfloat16 and float16: every finite number. float32: {report["points"]:,} points, stratified over all exponents and
-  both signs, dense around kinks and roots.
+* bfloat16 and float16: every finite number. float32: {report["points"]:,} points, stratified over all
+  exponents and both signs, dense around kinks and roots.
 * The exact results are those of an independent float64 oracle (`tests/oracle`). Where they are below the smallest
   normal number, a zero of the right sign counts as exact, as XLA's CPU backend makes it.
 * In float32, 8% to either side of a root are left out here; there jaxact keeps an absolute error of 2 eps times
@@ -143,7 +143,7 @@ def _figure(report: Report, rows: Sequence[Row], dtype: str, path: pathlib.Path)
     """Worst errors of the activations that some peer has, one panel an order."""
     shared = {r["case"] for r in rows if r["library"] != "jaxact"}
     cases = [c for c in dict.fromkeys(r["case"] for r in rows) if c in shared]
-    figure, panels = plt.subplots(1, 3, figsize=(11, 1.2 + 0.19 * len(cases)), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(11, 1.6 + 0.19 * len(cases)), sharey=True, layout="constrained")
     for order, panel in enumerate(panels):
         for library in _libraries(report):
             points = [
@@ -160,7 +160,7 @@ def _figure(report: Report, rows: Sequence[Row], dtype: str, path: pathlib.Path)
         panel.set_axisbelow(True)
     panels[0].set_yticks(range(len(cases)), cases, fontsize=8)
     panels[0].invert_yaxis()
-    panels[2].legend(loc="lower right", fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     figure.suptitle(f"Worst error in {dtype}; at the right edge: NaN, a wrong zero or sign, or beyond")
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)

@@ -189,12 +189,12 @@ class Elementary(Arithmetic):
         """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""
         self._check(a)
         hi, lo = c.GELU_SLOPE_ROOT
-        if self.lite:
-            return (hi - a) * horner(c.GELU_SLOPE_LITE, a / (a + c.GELU_SLOPE_LITE_K))
         if self.double:
             plain = self.mills(a) - a * (1.0 / math.sqrt(2.0 * math.pi))
             return self.beside_root(roots.GELU_SLOPE_CORE, a, 0.0, plain)
-        q = horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+        lite = (c.GELU_SLOPE_LITE, c.GELU_SLOPE_LITE_K)
+        coefficients, k = lite if self.lite else (c.GELU_SLOPE, c.GELU_SLOPE_K)
+        q = horner(coefficients, a / (a + k))
         return (hi - a) * q + lo * q  # not ((hi - a) + lo) * q, see `beside_root`
 
 
