@@ -23,7 +23,9 @@ def _kernel_cases(reporter: Any) -> collections.Counter[str]:
         if "lower" in report.nodeid.rpartition("::")[2]
         else "run"
         for report in reporter.getreports("passed")
-        if report.when == "call" and "kernel" in report.nodeid and "test_capability" not in report.nodeid
+        if report.when == "call"
+        and "kernel" in report.nodeid.partition("::")[0]
+        and "test_capability" not in report.nodeid
     )
 
 
