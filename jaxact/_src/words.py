@@ -96,13 +96,14 @@ class Words:
     def where(self, condition: Array, other: Any) -> "Words":
         """This one where the condition holds, else the other."""
         a, b = self._array(), self._lift(other)._array()
-        return Words(self.el, jnp.where(condition, a.hi, b.hi), jnp.where(condition, a.lo, b.lo))
+        zero = jnp.zeros_like(a.hi)  # gives a number the dtype
+        return Words(self.el, jnp.where(condition, a.hi, b.hi), jnp.where(condition, zero + a.lo, zero + b.lo))
 
     def limited(self, limit: Any) -> "Words":
         """Itself between plus and minus `limit`; beyond, that limit."""
         inside = jnp.abs(self.hi) < limit
-        bound = self.el.between(self.hi, limit)  # NaN stays NaN
-        return Words(self.el, jnp.where(inside, self.hi, bound), jnp.where(inside, self.lo, 0.0))
+        low = jnp.where(inside, self.lo, jnp.zeros_like(self.hi))
+        return Words(self.el, self.el.between(self.hi, limit), low)  # NaN stays NaN
 
     def exp(self) -> "Words":
         """exp of a number between -20 and 20, relative error 2**-30."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxact._src import mapped
@@ -80,7 +81,7 @@ def rational(
 def _coefficients(what: str, values: Any, names: tuple[str, ...]) -> dict[str, Any]:
     if values is None:
         return {}
-    shape = jnp.shape(values)
+    shape = np.shape(values)
     if shape[-1:] != (len(names),):
         raise ValueError(f"rational: {what} must have {len(names)} entries along its last axis, got shape {shape}")
     if is_array(values):
