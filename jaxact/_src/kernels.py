@@ -72,7 +72,6 @@ _LOWERED: Final = frozenset(
         "sqrt",
         "square",
         "squeeze",
-        "stop_gradient",
         "sub",
         "tanh",
         "xor",
