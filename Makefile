@@ -31,9 +31,14 @@ $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
-# The accuracy contract at its full size, 4 million float32 points a case.
-accuracy: $(VENV)/.installed
-	JAXACT_ACCURACY_POINTS=4000000 $(BIN)/python -m pytest tests/test_accuracy.py $(ARGS)
+# The accuracy contract at its full size, 4 million float32 points a case, beside jax.nn and what is installed of Keras
+# and torch: docs/accuracy.md. GPU=1 measures on the GPU; ARGS="--quick", "--only gelu", "--points 200000", "--settings".
+accuracy: $(VENV)/.bench
+	JAX_PLATFORMS=$(if $(GPU),cuda,cpu) $(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
 
 # Every kernel compiled for H200 and B200 on a machine without a GPU. Needs Python >= 3.12, whose JAX has kernels.
 test-gpu-compile: $(GPU_VENV)/.installed

@@ -25,7 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxact
-from jaxact._src import catalogue, curves, overview, select, timing
+from jaxact._src import catalogue, curves, engine, overview, select, timing
+from jaxact._src.kernels import why_not_here
 
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
 
@@ -65,13 +66,12 @@ def list_command(options: argparse.Namespace) -> Report:
 
 def show_command(options: argparse.Namespace) -> Report:
     """Formula, parameters, range, kinks, memory and names of one activation, and its curve."""
-    activation = _activation(options.name)
-    data = overview.facts(activation)
+    data = overview.facts(_found(options.name))
     table = Table.grid(padding=(0, 2))
     for key, value in data.items():
         if value:
             table.add_row(Text(key, style="bold"), _cell(value))
-    return Report(data, _with_plot(table, [data["name"]], options))
+    return Report(data, _with_plot(table, [data["name"]], options) if "formula" in data else table)
 
 
 def compare_command(options: argparse.Namespace) -> Report:
@@ -85,11 +85,19 @@ def compare_command(options: argparse.Namespace) -> Report:
     return Report(rows, _with_plot(table, [f.name for f in facts], options))
 
 
-def _activation(name: str) -> overview.Activation:
+def _found(name: str) -> Any:
     try:
         return catalogue.find(name)
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def _activation(name: str) -> overview.Activation:
+    """One with a record, which can be drawn and timed."""
+    found = _found(name)
+    if not overview.has_record(found):
+        raise UserError(f"{name} has no curve to compare: it is no function of one number")
+    return found
 
 
 def _cell(value: Any) -> str:
@@ -139,13 +147,21 @@ def doctor_command(options: argparse.Namespace) -> Report:
         }
         for d in jax.devices()
     ]
-    data = {"versions": versions, "devices": devices, "implementation": select.requested()}
+    here = engine.here()
+    obstacle = why_not_here(here.platform, here.compute_capability) or here.obstacle
+    data = {
+        "versions": versions,
+        "devices": devices,
+        "kernels": {"available": obstacle is None, "reason": obstacle},
+        "implementation": select.requested(),
+    }
     table = Table.grid(padding=(0, 2))
     for name, version in versions.items():
         table.add_row(name, version)
     for device in devices:
         capability = device["compute_capability"]
         table.add_row("device", f"{device['kind']} ({device['platform']}{f' {capability}' if capability else ''})")
+    table.add_row("kernels", obstacle or "can run; `jaxact explain` tells which are chosen")
     table.add_row("JAXACT_IMPLEMENTATION", select.requested() or "not set: the rule decides")
     return Report(data, table)
 
@@ -160,9 +176,9 @@ def explain_command(options: argparse.Namespace) -> Report:
     dtype = _dtype(options.dtype)
     arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
     try:
-        rows = jaxact.explain(function, *arguments, platform=options.platform)
+        rows = jaxact.explain(function, *arguments, platform=options.platform, gpu=options.gpu)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{options.function} can't be traced on these shapes: {_first_line(error)}") from None
+        raise UserError(f"can't explain {options.function}: {_first_line(error)}") from None
     return Report([dataclasses.asdict(row) for row in rows], Text(str(rows)))
 
 
@@ -295,6 +311,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--dtype", default="f32")
     explain.add_argument("--platform", choices=("cpu", "cuda"))
+    explain.add_argument("--gpu", help="a GPU that this machine need not have, such as h200")
 
     bench = command("bench", bench_command)
     bench.add_argument("names", nargs="+", metavar="name")

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxact._src import engine, inline
 from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Real, X, is_array
 from jaxact._src.elementary import Elementary
-from jaxact._src.function import Elementwise, promoted, real_array, varying_alike
+from jaxact._src.function import Elementwise, named, promoted, real_array, varying_alike
 from jaxact._src.operation import ElementwiseOperation
 from jaxact._src.packed import Layout, PackedOperation, halves, is_split
 from jaxact._src.select import Implementation, check_implementation, requested
@@ -198,6 +198,7 @@ def gated(
     return _jitted(operation, layout, bool(gate_first), operator.index(axis))(x)
 
 
+@named
 def glu(x: Any, axis: int = -1, *, gate_first: bool = False, **options: Any) -> Array:
     """Gated linear unit as ``jax.nn.glu``: the first half times the sigmoid of the second, arXiv:1612.08083.
 
@@ -216,6 +217,7 @@ def glu(x: Any, axis: int = -1, *, gate_first: bool = False, **options: Any) -> 
     return gated(x, "sigmoid", axis=axis, gate_first=gate_first, **options)
 
 
+@named
 def swiglu(x: Any, **options: Any) -> Array:
     """``silu(gate) * up``, arXiv:2002.05202.
 
@@ -232,6 +234,7 @@ def swiglu(x: Any, **options: Any) -> Array:
     return gated(x, "silu", **options)
 
 
+@named
 def geglu(x: Any, *, approximate: bool = True, **options: Any) -> Array:
     """``gelu(gate) * up``, arXiv:2002.05202.
 
@@ -249,6 +252,7 @@ def geglu(x: Any, *, approximate: bool = True, **options: Any) -> Array:
     return gated(x, get("gelu", approximate=approximate), **options)
 
 
+@named
 def reglu(x: Any, **options: Any) -> Array:
     """``relu(gate) * up``, arXiv:2002.05202.
 
@@ -265,6 +269,7 @@ def reglu(x: Any, **options: Any) -> Array:
     return gated(x, "relu", **options)
 
 
+@named
 def bilinear(x: Any, **options: Any) -> Array:
     """``gate * up``, arXiv:2002.05202.
 
@@ -281,6 +286,7 @@ def bilinear(x: Any, **options: Any) -> Array:
     return gated(x, "identity", **options)
 
 
+@named
 def swiglu_oai(
     x: Any,
     *,
@@ -310,6 +316,7 @@ def swiglu_oai(
     return gated(x, gate, up, layout=layout, **options)
 
 
+@named
 def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
     """``silu(min(gate, L)) * clip(up, -L, L)``.
 
@@ -329,6 +336,7 @@ def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
     )
 
 
+@named
 def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
     """``min(silu(gate), L) * clip(up, -L, L)``.
 
@@ -344,3 +352,35 @@ def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
       ValueError: As `gated`, or the limit is not above 0.
     """
     return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)
+
+
+@named
+def situ_glu(x: Any, *, gate_cap: float = 4.0, up_cap: float = 25.0, **options: Any) -> Array:
+    """``c tanh(gate / c) * sigmoid(gate) * k tanh(up / k)``, SiTU-GLU of Kimi K3, arXiv:2607.24653.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      gate_cap: c.
+      up_cap: k.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or a cap is not above 0.
+    """
+    return gated(x, get("situ", cap=gate_cap), get("softcap", cap=up_cap), **options)
+
+
+SETTINGS: tuple[Callable[..., Array], ...] = (
+    glu,
+    swiglu,
+    geglu,
+    reglu,
+    bilinear,
+    swiglu_oai,
+    swiglu_clamp,
+    swiglu_step,
+    situ_glu,
+)  # of `gated`, each with its own defaults

@@ -23,4 +23,4 @@ def _points(case: Case) -> np.ndarray:
 @pytest.mark.parametrize("case", FINITE, ids=str)
 def test_float64(case):
     with jax.enable_x64(True):
-        check(case, _points(case), LIMITS)
+        check([case], _points(case), LIMITS)

@@ -2,11 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 from jax.experimental import jet
 from oracle import ORACLE
 from support import bytes_of, primitives
+from ulp import errors, patterns
 
 import jaxact
 
@@ -96,6 +98,57 @@ def test_axes_jit_vmap_and_inline(function, gate, params, layout, axis):
     close(batched, y, jnp.float32)
 
 
+SMALLEST = 2.0**-126
+
+
+def stratified_ups(dtype, count):
+    """Over all exponents and both signs, zeros and the largest numbers among them."""
+    values = np.sort(patterns(dtype).astype(np.float64))
+    values = values[(np.abs(values) >= SMALLEST) | (values == 0)]
+    chosen = values[np.linspace(0, len(values) - 1, count).round().astype(int)]
+    chosen[count // 2 - 1 : count // 2 + 1] = -0.0, 0.0
+    return chosen.astype(dtype)
+
+
+def exceeding(actual, exact, dtype, counts):
+    return (errors(np.asarray(actual), exact, dtype) > 0.51) & counts
+
+
+@form
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16], ids=["bf16", "f16"])
+def test_every_16_bit_gate(function, gate, params, dtype):
+    """The contract: one rounding, wherever f and the result are normal; the gradient at every 16th of the ups."""
+    g = patterns(dtype)
+    g = g[(np.abs(g.astype(np.float64)) >= SMALLEST) | (g == 0)][:, None]
+    oracle = ORACLE[gate]
+    f, slope = (oracle.derivative(k)(g.astype(np.float64), **params) for k in (0, 1))
+    off_kink = ~np.isin(g.astype(np.float64), oracle.kinks(**params))
+
+    def normal(v):
+        return (np.abs(v) >= SMALLEST) | (v == 0)
+
+    def product(g, u):
+        g, u = jnp.broadcast_arrays(g, u)
+        return function((g, u))
+
+    def gradient(g, u):
+        g, u = jnp.broadcast_arrays(g, u)
+        y, pull = jax.vjp(function, (g, u))
+        return pull(jnp.ones_like(y))[0]
+
+    ups = stratified_ups(dtype, 64)[None, :]
+    with np.errstate(over="ignore"):
+        wide = ups.astype(np.float64)
+        wrong = exceeding(jax.jit(product)(g, ups), f * wide, dtype, normal(f))
+        assert not wrong.any(), (g[wrong.any(1)], ups[:, wrong.any(0)])
+        few = ups[:, ::16]
+        by_gate, by_up = jax.jit(gradient)(g, few)
+        wrong = exceeding(by_gate, slope * few.astype(np.float64), dtype, normal(slope) & off_kink)
+        assert not wrong.any(), (g[wrong.any(1)], few[:, wrong.any(0)])
+        wrong = exceeding(by_up, np.broadcast_to(f, by_up.shape), dtype, normal(f))
+        assert not wrong.any(), g[wrong.any(1)]
+
+
 @pytest.mark.parametrize("axis", [0, -1])
 def test_glu_is_that_of_jax(axis):
     x = halves((4, 6))[0]
@@ -114,6 +167,10 @@ def test_limited_forms(dtype):
     close(jaxact.swiglu_clamp((g, u)), m / (1 + np.exp(-m)) * np.clip(other, -10, 10), dtype)
     step = np.minimum(wide / (1 + np.exp(-wide)), 7) * np.clip(other, -7, 7)
     close(jaxact.swiglu_step(packed(g, u, "concat")), step, dtype)
+    situ = 4 * np.tanh(wide / 4) / (1 + np.exp(-wide)) * 25 * np.tanh(other / 25)
+    close(jaxact.situ_glu(packed(g, u, "concat")), situ, dtype)
+    capped = 2 * np.tanh(wide / 2) / (1 + np.exp(-wide)) * 3 * np.tanh(other / 3)
+    close(jaxact.situ_glu((g, u), gate_cap=2.0, up_cap=3.0), capped, dtype)
     with pytest.raises(ValueError, match=r"limit must be a finite number above 0, got -1"):
         jaxact.swiglu_step((g, u), limit=-1)
 

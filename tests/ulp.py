@@ -167,6 +167,57 @@ class Report:
         return line
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Exact results at some points, to report on any number of computed ones.
+
+    Within 8% of a root of the result, float32 and float64 are held to an absolute error instead.
+    """
+
+    name: str
+    order: int | str
+    points: np.ndarray
+    exact: tuple[np.ndarray, np.ndarray]
+    near: np.ndarray  # whether a point is beside a root
+    largest: np.ndarray  # of those points, the largest |result| around
+
+    @classmethod
+    def of(cls, oracle, order: int, points: np.ndarray, *, wrt: str | None = None, **params) -> Reference:
+        x = points.astype(np.float64)
+        derivative = functools.partial(oracle.derivative(order, wrt), **params)
+        definition = functools.partial(oracle.exact, order=order, wrt=wrt, **params)
+        exact = _pair([definition(float(v)) for v in x] if points.dtype == np.float64 else derivative(x))
+        roots = oracle.roots(order, wrt, **params) if points.dtype.itemsize >= 4 else ()
+        near = near_root(x, roots)
+        largest = _largest_around(x[near], roots, derivative)
+        return cls(oracle.name, order if wrt is None else wrt, points, exact, near, largest)
+
+    def report(self, actual, *, flush: bool = True, skip: np.ndarray | None = None) -> Report:
+        """The worst error of computed results; points to `skip`, such as kinks, do not count."""
+        actual, near, (hi, lo) = np.asarray(actual), self.near, self.exact
+        error = np.where(near, 0.0, errors(actual, self.exact, self.points.dtype, flush))
+        absolute = np.zeros(error.shape)
+        if near.any():
+            off = _difference(actual[near], hi[near], lo[near]) / float(np.finfo(self.points.dtype).eps)
+            absolute[near] = off / self.largest
+        left_out = np.zeros(error.shape, bool) if skip is None else skip
+        error, absolute = np.where(left_out, 0.0, error), np.where(left_out, 0.0, absolute)
+        i, j = int(np.argmax(error)), int(np.argmax(absolute))
+        return Report(
+            name=self.name,
+            order=self.order,
+            dtype=self.points.dtype.name,
+            count=int(np.sum(~near & ~left_out)),
+            worst=float(error[i]),
+            at=float(self.points[i]),
+            actual=float(actual[i]),
+            exact=float(hi[i]),
+            near_count=int(np.sum(near & ~left_out)),
+            near_worst=float(absolute[j]),
+            near_at=float(self.points[j]),
+        )
+
+
 def measure(
     function: Callable,
     oracle,
@@ -178,38 +229,9 @@ def measure(
     flush: bool = True,
     **params,
 ) -> Report:
-    """Compare `function` (array of dtype -> array of dtype) with an Oracle at `points`.
-
-    Within 8% of a root of the result, float32 and float64 are held to an absolute error instead.
-    """
-    dtype = np.dtype(dtype)
+    """Compare `function` (array of dtype -> array of dtype) with an Oracle at `points`."""
     points = np.asarray(points).astype(dtype)
-    x = points.astype(np.float64)
-    actual = np.asarray(function(points))
-    derivative = functools.partial(oracle.derivative(order, wrt), **params)
-    definition = functools.partial(oracle.exact, order=order, wrt=wrt, **params)
-    exact = _pair([definition(float(v)) for v in x] if dtype == np.float64 else derivative(x))
-    roots = oracle.roots(order, wrt, **params) if dtype.itemsize >= 4 else ()
-    near = near_root(x, roots)
-    error = np.where(near, 0.0, errors(actual, exact, dtype, flush))
-    absolute = np.zeros(x.shape)
-    if near.any():
-        off = _difference(actual[near], exact[0][near], exact[1][near]) / float(np.finfo(dtype).eps)
-        absolute[near] = off / _largest_around(x[near], roots, derivative)
-    i, j = int(np.argmax(error)), int(np.argmax(absolute))
-    return Report(
-        name=oracle.name,
-        order=order if wrt is None else wrt,
-        dtype=dtype.name,
-        count=int(np.sum(~near)),
-        worst=float(error[i]),
-        at=float(x[i]),
-        actual=float(actual[i]),
-        exact=float(exact[0][i]),
-        near_count=int(np.sum(near)),
-        near_worst=float(absolute[j]),
-        near_at=float(x[j]),
-    )
+    return Reference.of(oracle, order, points, wrt=wrt, **params).report(function(points), flush=flush)
 
 
 def _largest_around(points, roots: Sequence[float], derivative: Callable) -> np.ndarray:

@@ -32,12 +32,14 @@ def horner(coefficients: Sequence[Any], x: Array) -> Array:
     return value
 
 
-def head(x: Array, bits: int) -> Array:
-    """`x` truncated to its leading `bits` significand bits; ``x - head(x, bits)`` is exact."""
+def head(x: Array, bits: int, *, rounded: bool = False) -> Array:
+    """`x` cut, or rounded, to its leading `bits` significand bits; ``x - head(x, bits)`` is exact."""
     if x.dtype == jnp.float64:
-        mask = np.int64(-(1 << (53 - bits)))
-        return lax.bitcast_convert_type(lax.bitcast_convert_type(x, jnp.int64) & mask, jnp.float64)
-    return _float(_bits(x) & np.int32(-(1 << (24 - bits))))
+        unit = 1 << (53 - bits)
+        whole = lax.bitcast_convert_type(x, jnp.int64) + np.int64(unit // 2 if rounded else 0)
+        return lax.bitcast_convert_type(whole & np.int64(-unit), jnp.float64)
+    unit = 1 << (24 - bits)
+    return _float((_bits(x) + np.int32(unit // 2) if rounded else _bits(x)) & np.int32(-unit))
 
 
 def _bits(x: Array) -> Array:
@@ -150,38 +152,45 @@ class Arithmetic:
 
     # -- exponentials -----------------------------------------------------------------------------------------
 
-    def exp(self, x: Array, tail: Array | None = None, shift: int = 0) -> Array:
-        """2**shift * exp(x + tail), `tail` a small correction.
+    def exp(
+        self, x: Array, tail: Array | None = None, shift: int = 0, *, factor: Array | float | None = None
+    ) -> Array:
+        """factor * 2**shift * exp(x + tail), `tail` a small correction.
+
+        A `factor` costs one rounding less than a product with the result; both forms share their polynomial.
 
         Domain: ``|log2(e) * x + shift| <= 127`` (float32); the result is exactly 0 at -127.
         Error: polynomial 1.1 ULP, lite 3e-6 relative.
         """
         self._check(x)
         if self.native:
-            return self._native_exp(x, tail, shift)
+            e = self._native_exp(x, tail, shift)
+            return e if factor is None else factor * e
         scale, k = _round_exponent((x if tail is None else x + tail) * LOG2E, shift)
         r = x - k * LN2 if self.lite else (x - k * LN2_HI) - k * LN2_LO
         r = r if tail is None else r + tail
-        return scale * (1.0 + r * horner(c.EXP_LITE if self.lite else c.EXP, r))
+        q = r * horner(c.EXP_LITE if self.lite else c.EXP, r)
+        return scale * (1.0 + q) if factor is None else scale * (factor + factor * q)
 
     def _native_exp(self, x: Array, tail: Array | None, shift: int) -> Array:
         w = x if tail is None else x + tail
         if self.lite:  # scale and shift inside the exponent: no subnormal intermediate, one instruction
             return jnp.exp2(w * LOG2E + float(shift)) if shift else jnp.exp2(w * LOG2E)
+        if tail is None and not shift:
+            return jnp.exp(w)
+        rest: Array | float = 0.0
         if tail is not None:  # the sum would round the tail away, so it gives up some digits to the rest
             w = head(w, self.digits - (8 if self.double else 4))
             rest = (x - w) + tail
-            e = self._native_exp(w, None, shift)
-            return e + e * rest
-        if not shift:
-            return jnp.exp(w)
-        # Where exp(w) is subnormal the shift goes inside, rounded up so that what remains is below 1, and to few
-        # bits so that the sum is exact; elsewhere outside, where it is exact.
-        inside = math.ceil(shift * LN2 * 2.0**10) / 2.0**10
-        outside = math.ldexp(math.exp(-inside), shift)
+        # Where exp(w), or its product with the rest, may be subnormal the shift goes inside, rounded up so that
+        # what remains is below 1, and to few bits so that the sum is exact; elsewhere outside, where it is exact.
+        lift = max(shift, self.shift)
+        inside = math.ceil(lift * LN2 * 2.0**13) / 2.0**13
+        remains = math.ldexp(math.exp(-inside), lift) - 1.0
         deep = w < -0.7 * self.exp_limit
         e = jnp.exp(jnp.where(deep, w + inside, w))
-        return e * jnp.where(deep, jnp.asarray(outside, w.dtype), jnp.asarray(2.0**shift, w.dtype))
+        e = e + e * (jnp.where(deep, self.constant(remains), 0.0) + rest)
+        return e * jnp.where(deep, self.constant(2.0 ** (shift - lift)), 2.0**shift)
 
     def exp_unbounded(self, x: Array) -> Array:
         """exp(x) on the whole line, inf above and 0 below; 2.9 ULP."""
@@ -263,9 +272,9 @@ class Arithmetic:
 
     # -- two-word arithmetic ----------------------------------------------------------------------------------
 
-    def head(self, x: Array, thirds: int | None = None) -> Array:
-        """`x` truncated to half its digits, so that the product of two heads is exact, or to thirds of them."""
-        return head(x, self.digits // 2 if thirds is None else self.digits * thirds // 3)
+    def head(self, x: Array, thirds: int | None = None, *, rounded: bool = False) -> Array:
+        """`x` cut to half its digits, so that the product of two heads is exact, or to thirds of them."""
+        return head(x, self.digits // 2 if thirds is None else self.digits * thirds // 3, rounded=rounded)
 
     def split(self, factor: Any) -> tuple[Any, Any]:
         """A number or array as its head and the rest; a number is taken to its full float64 value."""

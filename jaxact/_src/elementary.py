@@ -7,7 +7,8 @@ A definition is handed an ``el`` and writes ``el.exp(x)``; the lowering chose th
                    costs twice a copy and flushes subnormals; ours costs 1.24 copies and fuses.
 ``CPU_16``         float32 arithmetic for 16-bit results: relative error <= 1e-5, no split exponents.
 ``GPU``, ``GPU_16``  the same with the backend's exp2 (one MUFU instruction) in place of the polynomial.
-``PORTABLE``       float32 with the backend's exp, for any other platform, and what `jaxact.reference` runs.
+``PORTABLE``       that of ``CPU``, for 16-bit too: any other platform, and what `jaxact.reference` runs. The error
+                   of a backend's exp, 1 ULP and more, would be a quarter of the contract.
 ``DOUBLE``         float64.
 =================  ===========================================================================================
 
@@ -46,8 +47,9 @@ class Elementary(Arithmetic):
             q = x * x
             return (x * horner(c.TANH_P_LITE, q)) / horner(c.TANH_Q_LITE, q)
         s = self.sign(x)
-        t = self.expm1(2.0 * self.upper(x * s, 0.5 * self.saturation))
-        return s * (t / (t + 2.0))  # odd to the last bit
+        a = self.upper(x * s, 0.5 * self.saturation)
+        t = self.expm1(-2.0 * a)  # not of +2 a: 2 + t is rounded to twice the digits
+        return s * ((0.0 * a - t) / (2.0 + t))  # odd to the last bit; -t alone would be -0 at 0
 
     def tanh_shrink(self, x: Array) -> Array:
         """x - tanh(x), accurate relative to itself."""
@@ -109,9 +111,9 @@ class Elementary(Arithmetic):
     # x * sigmoid(z) in three orders. E is scaled so that the product with x is rounded once, at the very end;
     # `az` is x * z'(x).
 
-    def gate(self, x: Array, E: Array, top: float) -> Array:
-        """x * e / (1 + e); from `top` on the result is x."""
-        return jnp.where(x > top, x, (x * E) / (2.0**self.shift + E))
+    def gate(self, x: Array, E: Array, top: float, product: Array | None = None) -> Array:
+        """x * e / (1 + e); from `top` on the result is x. `product` is x * E with fewer roundings."""
+        return jnp.where(x > top, x, (x * E if product is None else product) / (2.0**self.shift + E))
 
     def gate_slope(self, E: Array, az: Array, az_low: Array | None = None) -> Array:
         """e (1 + az + e) / (1 + e)**2; (1 + az) + e keeps the digits of its root."""
@@ -133,52 +135,66 @@ class Elementary(Arithmetic):
         """Here `gauss` is exactly zero, the end of its domain."""
         return math.sqrt(2.0 * self.vanishing(self.shift))
 
-    def gauss(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
-        """2**shift * exp(-(a + low)**2 / 2)."""
-        return self._exp_square(a, low, -0.5, shift)
+    def gauss(self, a: Array, shift: int = 0, low: Array | None = None, *, factor: Array | None = None) -> Array:
+        """factor * 2**shift * exp(-(a + low)**2 / 2)."""
+        return self._exp_square(a, low, -0.5, shift, factor)
 
     def exp_minus_square(self, a: Array, shift: int = 0, low: Array | None = None) -> Array:
         """2**shift * exp(-(a + low)**2)."""
-        return self._exp_square(a, low, -1.0, shift)
+        return self._exp_square(a, low, -1.0, shift, None)
 
-    def _exp_square(self, a: Array, low: Array | None, factor: float, shift: int) -> Array:
-        """The square split into exact head and tail; `factor` is a power of two."""
+    def _exp_square(self, a: Array, low: Array | None, scale: float, shift: int, factor: Array | None) -> Array:
+        """The square split into exact head and tail; `scale` is a power of two."""
         if self.lite:
             whole = a if low is None else a + low
-            return self.exp((whole * whole) * factor, None, shift)
+            return self.exp((whole * whole) * scale, None, shift, factor=factor)
         a_head = self.head(a)
         rest = a - a_head if low is None else (a - a_head) + low
-        return self.exp((a_head * a_head) * factor, rest * (2.0 * a_head + rest) * factor, shift)
+        return self.exp((a_head * a_head) * scale, rest * (2.0 * a_head + rest) * scale, shift, factor=factor)
 
-    def times_mills(self, w: Array, a: Array) -> Array:
-        """w * exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit, with one division."""
-        self._check(w, a)
+    def mills(self, a: Array) -> Array:
+        """exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit."""
+        self._check(a)
+        r = 1.0 / (a + self._mills_k)
+        return r * self._mills_sum(a * r)
+
+    def gauss_mean(self, a: Array) -> Array:
+        """2**(2 * shift) * a * Phi(-a) for 0 <= a <= gauss_limit.
+
+        The ratio a / (a + K) is argument and factor alike: fewer roundings than a product of a and `mills`.
+        """
+        self._check(a)
+        u = (a * 2.0**self.shift) / (a + self._mills_k)  # a / K of the least a is subnormal
+        return self.gauss(a, self.shift, factor=u * self._mills_sum(u * 2.0**-self.shift))
+
+    @property
+    def _mills_k(self) -> float:
+        return c.MILLS_LITE_K if self.lite else c.MILLS_DOUBLE_K if self.double else c.MILLS_K
+
+    def _mills_sum(self, u: Array) -> Array:
+        """exp(a*a/2) Phi(-a) (a + K) in u = a / (a + K)."""
         if self.lite:
-            r = 1.0 / (a + c.MILLS_LITE_K)
-            return (w * r) * horner(c.MILLS_LITE, a * r)
-        k, coefficients = (c.MILLS_DOUBLE_K, c.MILLS_DOUBLE) if self.double else (c.MILLS_K, c.MILLS)
-        r = 1.0 / (a + k)
-        t, w = 2.0 * (a * r) - 1.0, w * r
-        return w * coefficients[0] + (w * t) * horner(coefficients[1:], t)  # rounds less than w times the sum
+            return horner(c.MILLS_LITE, u)
+        return horner(c.MILLS_DOUBLE if self.double else c.MILLS, 2.0 * u - 1.0)
 
-    def erf_ratio(self, s: Array) -> Array:
-        """erf(s) / s for 0 <= s <= log(2)."""
+    def erf_excess(self, s: Array) -> Array:
+        """erf(s) / s - 1 for 0 <= s <= log(2)."""
         self._check(s)
         first, *rest = c.ERF_DOUBLE if self.double else c.ERF
         if not self.double:  # 2/sqrt(pi) lies far from a float32
             first = 2.0 / math.sqrt(math.pi)
-        return 1.0 + horner((first - 1.0, *rest), s * s)
+        return horner((first - 1.0, *rest), s * s)
 
     def gelu_slope_core(self, a: Array) -> Array:
         """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518."""
         self._check(a)
         hi, lo = c.GELU_SLOPE_ROOT
-        if self.lite:
-            return (hi - a) * horner(c.GELU_SLOPE_LITE, a / (a + c.GELU_SLOPE_LITE_K))
         if self.double:
-            plain = self.times_mills(jnp.ones_like(a), a) - a * (1.0 / math.sqrt(2.0 * math.pi))
+            plain = self.mills(a) - a * (1.0 / math.sqrt(2.0 * math.pi))
             return self.beside_root(roots.GELU_SLOPE_CORE, a, 0.0, plain)
-        q = horner(c.GELU_SLOPE, a / (a + c.GELU_SLOPE_K))
+        lite = (c.GELU_SLOPE_LITE, c.GELU_SLOPE_LITE_K)
+        coefficients, k = lite if self.lite else (c.GELU_SLOPE, c.GELU_SLOPE_K)
+        q = horner(coefficients, a / (a + k))
         return (hi - a) * q + lo * q  # not ((hi - a) + lo) * q, see `beside_root`
 
 
@@ -186,7 +202,7 @@ CPU = Elementary(jnp.float32)
 CPU_16 = Elementary(jnp.float32, lite=True)
 GPU = Elementary(jnp.float32, native=True)
 GPU_16 = Elementary(jnp.float32, native=True, lite=True)
-PORTABLE = Elementary(jnp.float32, native=True)
+PORTABLE = Elementary(jnp.float32)
 DOUBLE = Elementary(jnp.float64, native=True)
 
 

@@ -73,7 +73,8 @@ def explain(
     """List every activation inside a function: what will run, and why.
 
     Args:
-      fn: A function of arrays, differentiated or not; it is traced, not run.
+      fn: A function of arrays, differentiated or not; it is traced, not run. A kernel that the rule chooses and
+        this process has not yet checked is checked, as when it is lowered.
       *args: Its arguments, arrays or ``jax.ShapeDtypeStruct``.
       platform: ``"cpu"``, ``"cuda"`` or another platform of JAX; None is the default backend.
       gpu: An NVIDIA GPU that this machine need not have, such as ``"h200"``, for ``platform="cuda"``.

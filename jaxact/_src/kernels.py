@@ -156,6 +156,8 @@ def find(op: Operation, direction: Direction, mask: Sequence[bool], operands: Se
         return _packed(op, direction, operands)
     if isinstance(op, ElementwiseOperation):
         return _elementwise(op, direction, mask, operands)
+    if op.family == "mapped":
+        return f"no kernel for {op.name}"
     return _rowwise(cast("RowwiseOperation", op), direction, operands)
 
 

@@ -60,17 +60,18 @@ class RowwiseDefinition:
         return {**own, "axis": _AXIS, "scale": _SCALE}
 
     def bind(self, positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-        """Check what is the same in every call, which a mask is not, and complete it with its defaults.
+        """Check what may be the same in every call, and complete it with its defaults; a mask where there is one.
 
         Raises:
           TypeError: A parameter is unknown, given twice or of the wrong kind.
           ValueError: A parameter is a number outside its domain.
         """
-        given = _given(self.name, list(self.parameters), positional, named)
+        given = _given(self.name, list(self.parameters), positional, named, ("where",))
         bound = {n: given.get(n, p.default) for n, p in self.parameters.items()}
         axis = bound["axis"]
         checked = {n: p.check(self.name, bound[n]) for n, p in self.parameters.items() if n != "axis"}
-        return {**checked, "axis": None if axis is None else _hashable(self.name, axis)}
+        masks = {"where": _mask(given["where"])} if "where" in given else {}
+        return {**checked, "axis": None if axis is None else _hashable(self.name, axis), **masks}
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -329,8 +330,12 @@ def _bound(
     )
     arrays = {n: v for n, v in call.items() if n != "where" and is_array(v)}
     if call["where"] is not None:
-        arrays["where"] = np.asarray(call["where"]) if isinstance(call["where"], bool | list) else call["where"]
+        arrays["where"] = _mask(call["where"])
     return arrays, static
+
+
+def _mask(where: Any) -> Any:
+    return np.asarray(where) if isinstance(where, bool | list) else where
 
 
 def _given(

@@ -23,27 +23,30 @@ _SQRT_2 = (1.4142135623730951, -9.667293313452913e-17)  # and what its float64 l
 # -- gelu, erf form: x Phi(x) ----------------------------------------------------------------------------------
 
 
-def _bell(el: Elementary, x: Array) -> tuple[Array, Array]:
-    """|x|, at most where its Gaussian vanishes, and 2**shift * exp(-x*x/2)."""
-    a = el.upper(jnp.abs(x), el.gauss_limit)
-    return a, el.gauss(a, el.shift)
+def _magnitude(el: Elementary, x: Array) -> Array:
+    """|x|, at most where its Gaussian vanishes."""
+    return el.upper(jnp.abs(x), el.gauss_limit)
 
 
 def _erf_gelu(el: Elementary, x: Array) -> Array:
-    a, E = _bell(el, x)
-    tail = el.times_mills(E, a)  # 2**shift * Phi(-|x|)
-    return jnp.where(x > 0.0, x * (1.0 - tail * 2.0**-el.shift), (-a * tail) * 2.0**-el.shift)
+    """max(x, 0) - |x| Phi(-|x|), which has a rounding less than x Phi(x) on either side; -0 stays -0."""
+    limit = el.gauss_limit
+    inner = el.upper(x, limit)
+    positive = jnp.where(inner >= 0.0, inner * 2.0 ** (2 * el.shift), -0.0)
+    v = positive - el.gauss_mean(el.upper(jnp.abs(inner), limit))
+    return jnp.where(x > limit, x, v * 2.0 ** (-2 * el.shift))
 
 
 def _erf_gelu_slope(el: Elementary, x: Array) -> Array:
-    a, E = _bell(el, x)
-    u = (el.gelu_slope_core(a) * E) * 2.0**-el.shift
+    a = _magnitude(el, x)
+    u = (el.gelu_slope_core(a) * el.gauss(a, el.shift)) * 2.0**-el.shift
     return jnp.where(x > 0.0, 1.0 - u, u)
 
 
 def _erf_gelu_curvature(el: Elementary, x: Array) -> Array:
     """(2 - x*x) times the density, factored so that it keeps its digits beside sqrt(2)."""
-    a, E = _bell(el, x)
+    a = _magnitude(el, x)
+    E = el.gauss(a, el.shift)
     root, root_low = el.split(_SQRT_2[0])
     other = _SQRT_2[0] + a
     return (E * ((root - a) * other + (root_low + _SQRT_2[1]) * other)) * (_DENSITY * 2.0**-el.shift)
@@ -65,7 +68,7 @@ def _cubic(el: Elementary, x: Array) -> tuple[Array, Array | None]:
     if not el.tail:
         return x * (_C[0] + _D[0] * square), None
     c, d = _C_HEAD[el.double], _D_HEAD[el.double]
-    h = el.head(x, thirds=1)
+    h = el.head(x, thirds=1, rounded=True)
     s = h * h
     w = s * d + c
     w_head = el.head(w, thirds=2)
@@ -82,7 +85,9 @@ def _cubic_range(el: Elementary) -> tuple[float, float]:
 def _tanh_gelu(el: Elementary, x: Array) -> Array:
     low, high = _cubic_range(el)
     inner = el.lower(x, low)
-    return el.gate(inner, el.exp(*_cubic(el, inner), el.shift), high)
+    z, z_low = _cubic(el, inner)
+    product = el.exp(z, z_low, el.shift, factor=inner)
+    return el.gate(inner, el.exp(z, z_low, el.shift), high, product)
 
 
 def _tanh_gelu_slope(el: Elementary, x: Array) -> Array:
@@ -176,13 +181,18 @@ def _(el: Elementary, x: Array, min_val: Limit, max_val: Limit) -> Array:
 
 
 def _standard(el: Elementary, x: Array, mu: Real, sigma: Positive) -> tuple[Array, Array, Array]:
-    """x - mu, u = (x - mu) / sigma, and 2**shift * exp(-u*u/2); all end where the last vanishes."""
+    """x - mu, and it over sigma in two words; all end where the Gaussian of the latter vanishes."""
     d, d_low = el.difference(x, mu)
     far = el.gauss_limit * sigma
     d_low = jnp.where(jnp.abs(d) > far, 0.0, d_low)
     d = el.lower(el.upper(d, far), -far)
-    u, u_low = el.quotient(d, d_low, sigma)
-    return d + d_low, u + u_low, el.gauss(u, el.shift, u_low)
+    return d + d_low, *el.quotient(d, d_low, sigma)
+
+
+def _bell(el: Elementary, x: Array, mu: Real, sigma: Positive) -> tuple[Array, Array]:
+    """(x - mu) / sigma, which the sum of its words would flush beside mu, and 2**shift * its Gaussian."""
+    d, u, u_low = _standard(el, x, mu, sigma)
+    return d / sigma, el.gauss(u, el.shift, u_low)
 
 
 @elementwise(
@@ -194,45 +204,43 @@ def _standard(el: Elementary, x: Array, mu: Real, sigma: Positive) -> tuple[Arra
 )
 def laplace(el: Elementary, x: Array, mu: Real = 0.707107, sigma: Positive = 0.282095) -> Array:
     """Normal distribution function of mean mu and deviation sigma; the defaults approach relu_squared."""
-    _, u, E = _standard(el, x, mu, sigma)
-    v = el.times_mills(E, jnp.abs(u)) * 2.0**-el.shift
+    _, u, u_low = _standard(el, x, mu, sigma)
+    v = el.gauss(u, el.shift, u_low, factor=el.mills(jnp.abs(u + u_low))) * 2.0**-el.shift
     return jnp.where(u > 0.0, 1.0 - v, v)
 
 
 @laplace.derivative
 def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
-    _, _, E = _standard(el, x, mu, sigma)
-    return E * (_DENSITY * 2.0**-el.shift / sigma)
+    return _bell(el, x, mu, sigma)[1] * (_DENSITY * 2.0**-el.shift / sigma)
 
 
 @laplace.second_derivative
 def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
-    d, _, E = _standard(el, x, mu, sigma)
-    return ((-d / sigma) * E) * (_DENSITY * 2.0**-el.shift / sigma / sigma)
+    u, E = _bell(el, x, mu, sigma)
+    return (-u * E) * (_DENSITY * 2.0**-el.shift / sigma / sigma)
 
 
 @laplace.derivative("mu")
 def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
-    _, _, E = _standard(el, x, mu, sigma)
-    return -E * (_DENSITY * 2.0**-el.shift / sigma)
+    return -_bell(el, x, mu, sigma)[1] * (_DENSITY * 2.0**-el.shift / sigma)
 
 
 @laplace.derivative("sigma")
 def _(el: Elementary, x: Array, mu: Real, sigma: Positive) -> Array:
-    d, _, E = _standard(el, x, mu, sigma)
-    return ((-d / sigma) * E) * (_DENSITY * 2.0**-el.shift / sigma)
+    u, E = _bell(el, x, mu, sigma)
+    return (-u * E) * (_DENSITY * 2.0**-el.shift / sigma)
 
 
 # -- serf: x erf(softplus(x)) ----------------------------------------------------------------------------------
 
-_DOUBLE_DENSITY = 2.0 / math.sqrt(math.pi)  # erf'(0)
+_LOG_DENSITY = math.log(2.0 / math.sqrt(math.pi))  # erf'(0) = 2/sqrt(pi)
 
 
 class _Serf(NamedTuple):
     """What value and derivatives share, with softplus(x) = p + u * ratio."""
 
-    E: Array  # 2**(shift / 2) * exp(-|x|)
-    u: Array  # exp(-|x|)
+    a: Array  # |x|, at most where 2**(shift / 2) * exp(-a) vanishes
+    u: Array  # exp(-a)
     ratio: Array  # log1p(u) / u
     p: Array  # max(x, 0)
     right: Array  # x > 0
@@ -240,10 +248,9 @@ class _Serf(NamedTuple):
 
 def _serf_parts(el: Elementary, x: Array, top: float) -> _Serf:
     half = el.shift // 2
-    E = el.exp(-jnp.minimum(jnp.abs(x), el.vanishing(half)), None, half)
-    u = E * 2.0**-half
-    right = x > 0.0
-    return _Serf(E, u, el.log1p01_ratio(u), lax.clamp(el.constant(0.0), x, el.constant(top)), right)
+    a = jnp.minimum(jnp.abs(x), el.vanishing(half))
+    u = el.exp(-a, None, half) * 2.0**-half
+    return _Serf(a, u, el.log1p01_ratio(u), lax.clamp(el.constant(0.0), x, el.constant(top)), x > 0.0)
 
 
 def _serf_top(el: Elementary) -> float:
@@ -251,9 +258,9 @@ def _serf_top(el: Elementary) -> float:
     return math.sqrt(el.saturation + 5.0)
 
 
-def _erf_right(el: Elementary, s: Array, twice: Array) -> Array:
-    """erf(s) for s >= log(2), twice = 2 exp(-s*s)."""
-    return 1.0 - el.times_mills(twice, s * math.sqrt(2.0))
+def _erf_right(el: Elementary, s: Array, density: Array) -> Array:
+    """erf(s) for s >= log(2), given erf'(s)."""
+    return 1.0 - el.mills(s * math.sqrt(2.0)) * (density * math.sqrt(math.pi))
 
 
 @elementwise(
@@ -264,32 +271,36 @@ def _erf_right(el: Elementary, s: Array, twice: Array) -> Array:
 )
 def serf(el: Elementary, x: Array) -> Array:
     """Error function of the softplus, times x: like mish, with erf in place of tanh."""
-    E, u, ratio, p, right = _serf_parts(el, x, _serf_top(el))
+    a, u, ratio, p, right = _serf_parts(el, x, _serf_top(el))
     log1p = u * ratio
     s = p + log1p
-    erf = _erf_right(el, s, el.exp(-(s * s), None, 1))
-    left = (jnp.maximum(x, -el.underflow) * (E * ratio * el.erf_ratio(log1p))) * 2.0 ** -(el.shift // 2)
+    erf = _erf_right(el, s, el.exp(_LOG_DENSITY - s * s))
+    half = el.shift // 2
+    tail = el.exp(-a, None, half, factor=ratio + ratio * el.erf_excess(log1p))
+    left = (jnp.maximum(x, -el.underflow) * tail) * 2.0**-half
     return jnp.where(right, x * erf, left)
 
 
 @serf.derivative
 def _(el: Elementary, x: Array) -> Array:
     top = _serf_top(el)
-    E, u, ratio, p, right = _serf_parts(el, x, top)
+    a, u, ratio, p, right = _serf_parts(el, x, top)
     log1p = u * ratio
     s = p + log1p
-    twice = el.exp(-(s * s), None, 1)
     x = el.lower(el.upper(x, top), -el.underflow)
-    slope = x * (((0.5 * _DOUBLE_DENSITY) * twice) / (1.0 + u))
-    left = (E * (ratio * el.erf_ratio(log1p) + slope)) * 2.0 ** -(el.shift // 2)
-    value = jnp.where(right, _erf_right(el, s, twice) + slope, left)
+    exponent = _LOG_DENSITY - s * s
+    slope = el.exp(exponent, factor=x / (1.0 + u))
+    half = el.shift // 2
+    left = el.exp(-a, None, half, factor=(ratio + ratio * el.erf_excess(log1p)) + slope) * 2.0**-half
+    value = jnp.where(right, _erf_right(el, s, el.exp(exponent)) + slope, left)
     return el.beside_root(roots.SERF_SLOPE, x, 0.0, value)
 
 
 @serf.second_derivative
 def _(el: Elementary, x: Array) -> Array:
     top = math.sqrt(el.vanishing(el.shift))
-    E, u, ratio, p, right = _serf_parts(el, x, top)
+    a, u, ratio, p, right = _serf_parts(el, x, top)
+    E = el.exp(-a, None, el.shift // 2)
     log1p = u * ratio
     g = el.exp_minus_square(p, el.shift, log1p)
     x = el.lower(el.upper(x, top), -el.underflow)
@@ -297,6 +308,6 @@ def _(el: Elementary, x: Array) -> Array:
     above, below = jnp.where(right, 1.0, u) * d, jnp.where(right, u, 1.0) * d  # sigmoid(x), sigmoid(-x)
     bend = 2.0 + x * (below - 2.0 * (p + log1p) * above)
     scaled = jnp.where(right, 2.0 ** (el.shift // 2), E) * d
-    value = (g * (scaled * bend)) * (_DOUBLE_DENSITY * 2.0 ** -(el.shift // 2 + el.shift))
+    value = (g * (scaled * bend)) * (2.0 / math.sqrt(math.pi) * 2.0 ** -(el.shift // 2 + el.shift))
     value = el.beside_root(roots.SERF_CURVATURE_LEFT, x, 0.0, value)
     return el.beside_root(roots.SERF_CURVATURE_RIGHT, x, 0.0, value)

@@ -76,7 +76,7 @@ def _capped(el: Elementary, x: Array, cap: Positive) -> Array:
     return hi + lo
 
 
-def _capped_sech2(el: Elementary, x: Array, cap: Positive, shift: int = 0) -> Array:
+def capped_sech2(el: Elementary, x: Array, cap: Positive, shift: int = 0) -> Array:
     """2**shift * sech(x / cap)**2; the exponent is large, so it is split in two words."""
     a = el.upper(jnp.abs(x), 0.5 * el.vanishing(shift + 2) * cap)
     return el.sech2(*el.quotient(a, 0.0, cap), shift=shift)
@@ -98,12 +98,12 @@ def softcap(el: Elementary, x: Array, cap: Positive) -> Array:
 
 @softcap.derivative
 def _(el: Elementary, x: Array, cap: Positive) -> Array:
-    return _capped_sech2(el, x, cap)
+    return capped_sech2(el, x, cap)
 
 
 @softcap.second_derivative
 def _(el: Elementary, x: Array, cap: Positive) -> Array:
-    bend = el.tanh(x / cap) * _capped_sech2(el, x, cap, el.shift)
+    bend = el.tanh(x / cap) * capped_sech2(el, x, cap, el.shift)
     return -(bend / cap) * 2.0 ** (1 - el.shift)
 
 
@@ -171,9 +171,11 @@ def _(el: Elementary, x: Array) -> Array:
 def mish(el: Elementary, x: Array) -> Array:
     """Mish: x times the tanh of its softplus, a smooth self-gated rectifier."""
     low = el.lower(x, -el.vanishing(el.shift))
-    E = el.exp(el.upper(low, el.saturation), None, el.shift)
-    n = E * (2.0 + E * 2.0**-el.shift)  # scaled too
-    return jnp.where(x > el.saturation, x, (low * n) / (n + 2.0 ** (el.shift + 1)))
+    z = el.upper(low, el.saturation)
+    E = el.exp(z, None, el.shift)
+    e = E * 2.0**-el.shift
+    product = el.exp(z, None, el.shift, factor=2.0 * low + low * e)  # x n; not low * (2 + e), which rounds twice
+    return jnp.where(x > el.saturation, x, product / (E * (2.0 + e) + 2.0 ** (el.shift + 1)))
 
 
 @mish.derivative
