@@ -15,7 +15,18 @@ from jax.experimental import pallas as pl
 
 from pallas_kernels import config
 from pallas_kernels.elementwise import elementwise
-from pallas_kernels.launch import Tile, at_block, block_count, launch, load, plgpu, store, tiles, vector_size
+from pallas_kernels.launch import (
+    Tile,
+    at_block,
+    block_count,
+    launch,
+    load,
+    plgpu,
+    store,
+    tiles,
+    vector_size,
+    write,
+)
 
 Array = jax.Array
 Packed = Array | Sequence[Array]
@@ -141,7 +152,7 @@ class _InterleavedWords(_Interleaved):
     def store(self, ref: Any, row: Any, start: Any, tile: Tile, values: Sequence[Array]) -> None:
         rounded = [lax.bitcast_convert_type(v.astype(self.dtype), jnp.uint16) for v in values]
         low, high = (v.astype(jnp.uint32) for v in rounded)
-        plgpu.store(self.half(ref, row, start, tile), low | (high << 16), optimized=False)
+        write(self.half(ref, row, start, tile), low | (high << 16))
 
 
 def _access(layout: Layout, half: Sequence[int], dtype: Any) -> _Concatenated:

@@ -176,7 +176,15 @@ def load_row(ref: Any, row: Array, start: Any, tile: Tile) -> Array:
 
 def store(ref: Any, value: Array) -> None:
     """Write a block, rounded once to the dtype of the ref, as JAX's cast does."""
-    plgpu.store(ref, _cast(value, ref.dtype), optimized=False)
+    write(ref, _cast(value, ref.dtype))
+
+
+def write(ref: Any, value: Array) -> None:
+    """Write a block of the dtype of the ref as it is."""
+    if hasattr(plgpu, "store"):
+        plgpu.store(ref, value, optimized=False)
+    else:  # JAX 0.11, where plain stores go to any layout
+        ref[...] = value
 
 
 # Where rounding to nearest leaves the range of a float8. Casts of JAX give NaN or infinity there, the hardware's

@@ -9,7 +9,7 @@ from jax import lax
 from jax.experimental import pallas as pl
 
 from pallas_kernels import row_plan
-from pallas_kernels.launch import Tile, at_block, block_count, launch, load, plgpu, vector_size
+from pallas_kernels.launch import Tile, at_block, block_count, launch, load, plgpu, vector_size, write
 from pallas_kernels.rows import LANES, WARPS, Row, launch_rows
 
 Array = jax.Array
@@ -133,8 +133,8 @@ def _by_blocks(body: Body, x: Array, n: int, dtype: Any, interpret: Any) -> tupl
             h = body(*(load(x_ref.at[r, k, at], part.layout) for k in range(halves)))
             scale = _scale(jnp.max(jnp.abs(h), axis=1), dtype)
             inverse = lax.broadcast_in_dim(1.0 / scale, h.shape, (0,))
-            plgpu.store(q_ref.at[r, at], _quantised(h, inverse, dtype), optimized=False)
-            plgpu.store(scale_ref.at[r, at], scale, optimized=False)
+            write(q_ref.at[r, at], _quantised(h, inverse, dtype))
+            write(scale_ref.at[r, at], scale)
 
         at_block(cut, lax.axis_index("g1"), run)
 

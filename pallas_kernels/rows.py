@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
 
-from pallas_kernels.launch import launch, plgpu, vector_size
+from pallas_kernels.launch import launch, plgpu, vector_size, write
 from pallas_kernels.row_plan import WARPGROUP, Loop, Plan
 
 Array = jax.Array
@@ -200,7 +200,7 @@ class Row:
         if self.interpreted:
             ref[self.index, at] = value.reshape(piece.size)
         else:
-            plgpu.store(ref.at[self.index, at].reshape(piece.shape), value, optimized=False)
+            write(ref.at[self.index, at].reshape(piece.shape), value)
 
     # -- reductions ----------------------------------------------------------------------------------------------
 
