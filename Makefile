@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-GPU_VENV ?= .venv-gpu
+# The release that tests/test_peers_*.py know the kinks of.
+TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test test-gpu-compile test-gpu lint format docs accuracy clean
+.PHONY: demo test test-gpu-compile test-gpu peers lint format docs accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -41,18 +42,23 @@ $(VENV)/.bench: $(VENV)/.installed
 	touch $@
 
 # Every kernel compiled for H200 and B200 on a machine without a GPU. Needs Python >= 3.12, whose JAX has kernels.
-test-gpu-compile: $(GPU_VENV)/.installed
-	$(GPU_VENV)/bin/python -m pytest tests/kernels/test_compile.py $(ARGS)
+test-gpu-compile: $(VENV)/.gpu-compile
+	$(BIN)/python -m pytest tests/kernels/test_compile.py tests/kernels/test_row_traps.py tests/test_kernel_compile.py $(ARGS)
+
+$(VENV)/.gpu-compile: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[gpu-compile]'
+	touch $@
 
 # The kernels' tests on the GPU itself rather than in the interpreter.
-test-gpu: $(GPU_VENV)/.installed
-	$(GPU_VENV)/bin/python -m pip install --quiet 'jax[cuda13]'
-	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 $(GPU_VENV)/bin/python -m pytest tests/kernels $(ARGS)
+test-gpu: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet 'jax[cuda13]'
+	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 $(BIN)/python -m pytest tests/kernels $(ARGS)
 
-$(GPU_VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(GPU_VENV)
-	$(GPU_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(GPU_VENV)/bin/python -m pip install --quiet --editable '.[test,gpu-compile]'
+# Keras, PyTorch, transformers and entmax, which `make test` then compares with.
+peers: $(VENV)/.peers
+
+$(VENV)/.peers: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[peers]' '$(TORCH)'
 	touch $@
 
 $(VENV)/.installed: pyproject.toml

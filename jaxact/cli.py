@@ -25,7 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxact
-from jaxact._src import catalogue, curves, engine, overview, select, timing
+from jaxact import convert
+from jaxact._src import catalogue, curves, dialects, engine, overview, select, timing
 from jaxact._src.kernels import why_not_here
 
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
@@ -224,6 +225,26 @@ def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
+# -- convert ------------------------------------------------------------------------------------------------------
+
+
+def convert_command(options: argparse.Namespace) -> Report:
+    """A name, or a layer's configuration as JSON, from one dialect to another."""
+    try:
+        given = json.loads(options.what) if options.what.lstrip().startswith("{") else options.what
+        function = (
+            convert.from_config(given, options.source)
+            if isinstance(given, dict)
+            else jaxact.get(given, dialect=options.source)
+        )
+        found = (
+            jaxact.serialize(function) if options.to == dialects.JAX else convert.to_config(function, options.to)
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(_first_line(error)) from None
+    return Report(found, Text(json.dumps(found, indent=1, default=str)))
+
+
 # -- bench --------------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +333,11 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--dtype", default="f32")
     explain.add_argument("--platform", choices=("cpu", "cuda"))
     explain.add_argument("--gpu", help="a GPU that this machine need not have, such as h200")
+
+    converting = command("convert", convert_command)
+    converting.add_argument("what", metavar="NAME|JSON")
+    converting.add_argument("--from", dest="source", default=dialects.JAX, metavar="DIALECT")
+    converting.add_argument("--to", default=dialects.JAX, metavar="DIALECT")
 
     bench = command("bench", bench_command)
     bench.add_argument("names", nargs="+", metavar="name")

@@ -77,6 +77,17 @@ def test_explain(capsys):
     assert "silu" in run(capsys, "explain", "jaxact:silu", "--shape", "")
 
 
+def test_convert(capsys):
+    assert data(capsys, "convert", "leaky_relu", "--from", "keras") == {
+        "name": "leaky_relu",
+        "params": {"negative_slope": 0.2},
+    }
+    layer = data(
+        capsys, "convert", '{"class_name": "ELU", "config": {"alpha": 0.5}}', "--from", "torch", "--to", "keras"
+    )
+    assert (layer["class_name"], layer["config"]["alpha"]) == ("ELU", 0.5)
+
+
 def test_bench(capsys):
     with_peer, alone = data(capsys, "bench", "silu", "softcap", "--size", "64", "--rounds", "3")
     assert with_peer["both"]["of_jax_nn"] > 0
@@ -100,6 +111,9 @@ def test_bench(capsys):
         (["explain", "jaxact:silu", "--shape", "8", "--dtype", "f17"], ["unknown dtype 'f17'", "bf16"]),
         (["explain", "jaxact:swiglu", "--shape", "8,3"], ["can't explain jaxact:swiglu", "odd size 3"]),
         (["explain", "jaxact:silu", "--shape", "8", "--gpu", "h900"], ["h900", "h200"]),
+        (["convert", "gelu", "--from", "kera"], ["unknown dialect 'kera'", "keras"]),
+        (["convert", '{"class_name": "Nothing"}', "--from", "keras"], ["Nothing"]),
+        (["convert", "{", "--from", "keras"], ["Expecting"]),
         (["bench", "silu", "--dtype", "complex64"], ["complex64"]),
     ],
 )

@@ -26,6 +26,8 @@ TABLE = [
     ("entmax", {"alpha": 1.1}),
     ("entmax", {"alpha": 1.3}),
     ("entmax", {"alpha": 2.0}),
+    ("entmax", {"alpha": 2.5}),
+    ("entmax", {"alpha": 4.0}),
 ]
 IDS = ["-".join([n, *(f"{v:g}" for v in p.values())]) for n, p in TABLE]
 once = pytest.mark.parametrize(("name", "params"), [*TABLE[:5], TABLE[7]], ids=[*IDS[:5], IDS[7]])
@@ -133,7 +135,34 @@ def test_rows_sum_to_one(name, params, dtype):
         logs = (
             0.0 if name != "log_softmax" else 12 * float(ml_dtypes.finfo(dtype).eps)
         )  # of a result as low as -12
-        assert np.all(np.abs(y.sum(-1) - 1) <= max(units, logs, 4 * EPS))
+        assert np.all(np.abs(y.sum(-1) - 1) <= max(units, logs))
+
+
+@each
+def test_a_constant_added_to_a_row_changes_nothing(name, params):
+    act = jax.jit(functools.partial(getattr(jaxact, name), **params))
+    x = np.round(np.random.default_rng(8).normal(size=(4, 1000)) * 512) / 256  # so that sums are exact
+    wanted = np.asarray(act(x.astype(np.float32)))
+    for constant in (1000.0, -1000.0, 2.0**14):
+        np.testing.assert_array_equal(act((x + constant).astype(np.float32)), wanted)
+
+
+@pytest.mark.parametrize("alpha", [2.5, 3.0])
+@pytest.mark.parametrize("implementation", [None, "inline"])
+def test_entries_at_the_threshold_where_the_slope_is_infinite(alpha, implementation):
+    """An entry that is 2**-30 above the threshold of its row gives 2**(-30/(alpha - 1)), hundreds of eps."""
+    rate = alpha - 1
+    rng = np.random.default_rng(6)
+    rows_ = rng.uniform(-0.9, 0.0, (400, 40)) / rate
+    rows_[:, 0] = 0.0
+    x = rows_.astype(np.float32)
+    for _ in range(2):  # move the last entry beside the threshold that the others have
+        p = rows.entmax(x[:, :-1], alpha)
+        i = p.argmax(-1)[:, None]
+        z = rate * (x[:, :-1].astype(np.float64) - x[:, :-1].max(-1, keepdims=True))
+        t = np.take_along_axis(z, i, -1) - np.take_along_axis(p, i, -1) ** rate
+        x[:, -1] = ((t[:, 0] + 2.0**-30) / rate).astype(np.float32)
+    check("entmax", {"alpha": alpha}, jnp.asarray(x), implementation=implementation)
 
 
 @pytest.mark.parametrize("name", ["sparsemax", "entmax15"])

@@ -272,9 +272,9 @@ class Arithmetic:
 
     # -- two-word arithmetic ----------------------------------------------------------------------------------
 
-    def head(self, x: Array, thirds: int | None = None, *, rounded: bool = False) -> Array:
+    def head(self, x: Array, thirds: int | None = None) -> Array:
         """`x` cut to half its digits, so that the product of two heads is exact, or to thirds of them."""
-        return head(x, self.digits // 2 if thirds is None else self.digits * thirds // 3, rounded=rounded)
+        return head(x, self.digits // 2 if thirds is None else self.digits * thirds // 3)
 
     def split(self, factor: Any) -> tuple[Any, Any]:
         """A number or array as its head and the rest; a number is taken to its full float64 value."""

@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxact._src import roots
 from jaxact._src.definition import Limit, Positive, Real
-from jaxact._src.elementary import Elementary
+from jaxact._src.elementary import Elementary, head
 from jaxact._src.function import elementwise
 
 Array = jax.Array
@@ -58,7 +58,7 @@ _C = (1.5957691216057308, -9.96930880911092e-17)  # 2 sqrt(2/pi)
 _D = (0.07135481627260025, -6.175149918155315e-19)  # 0.044715 C
 
 
-# Their heads: with h of a third of the digits, _C_HEAD + h*h*_D_HEAD is exact where z is large.
+# Their heads: with h of a third of the digits, one less below 2, _C_HEAD + h*h*_D_HEAD is exact from |x| = 1 on.
 _C_HEAD, _D_HEAD = (1.5957679748535156, 1.5957691216057128), (0.0712890625, 0.07135462760925293)
 
 
@@ -68,7 +68,8 @@ def _cubic(el: Elementary, x: Array) -> tuple[Array, Array | None]:
     if not el.tail:
         return x * (_C[0] + _D[0] * square), None
     c, d = _C_HEAD[el.double], _D_HEAD[el.double]
-    h = el.head(x, thirds=1, rounded=True)
+    bits = el.digits // 3
+    h = jnp.where(jnp.abs(x) < 2.0, head(x, bits - 1, rounded=True), head(x, bits, rounded=True))
     s = h * h
     w = s * d + c
     w_head = el.head(w, thirds=2)

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxact._src.definition import AboveOne
+from jaxact._src.definition import AboveOne, is_array
+from jaxact._src.elementary import profile
 from jaxact._src.rowwise import Axes, rowwise
 
 Array = jax.Array
@@ -98,10 +99,12 @@ def _(y: Array, ct: Array, axes: Axes) -> Array:
 # its slope infinite at the threshold, so there the interval is halved.
 
 
-def _threshold(z: Array, axes: Axes, powers: Any, exponent: Any) -> Array:
+def _threshold(
+    z: Array, axes: Axes, powers: Any, exponent: Any, bounds: tuple[float, float] = (-1.0, 0.0)
+) -> Array:
     """t by Newton's method, kept between bounds; `powers` gives u^q and u^(q-1), exponent is 2 - alpha."""
-    low = jnp.full_like(jnp.max(z, axis=axes, keepdims=True), -1.0)
-    high = jnp.zeros_like(low)
+    low = jnp.full_like(jnp.max(z, axis=axes, keepdims=True), bounds[0])
+    high = jnp.full_like(low, bounds[1])
     steps = jnp.finfo(z.dtype).nmant + 10  # enough for halving alone
 
     def unfinished(state: Any) -> Array:
@@ -184,10 +187,31 @@ def _power(u: Array, exponent: Any) -> Array:
 )
 def entmax(x: Array, axes: Axes, alpha: AboveOne = 1.5) -> Array:
     """Entmax: softmax as alpha goes to 1, sparsemax at 2, sparser beyond."""
-    q = 1.0 / (alpha - 1.0)
+    q, exponent = 1.0 / (alpha - 1.0), 2.0 - alpha
     z = (alpha - 1.0) * _centred(x, axes)  # in this order no rounding error grows with a common constant
-    t = _threshold(z, axes, lambda u: (_power(u, q), _power(u, q - 1.0)), 2.0 - alpha)
-    return _share(_power(z - t, q), axes)
+
+    def powers(u: Array) -> tuple[Array, Array]:
+        return _power(u, q), _power(u, q - 1.0)
+
+    t = _threshold(z, axes, powers, exponent)
+    if is_array(alpha) or alpha > 2.0:
+        # the slope of u^q is infinite at 0, so there t and z are needed to more than one word
+        u = _above(x, axes, z, t, alpha - 1.0)
+        u = u - _threshold(u, axes, powers, exponent, (-_MARGIN, _MARGIN))
+    else:
+        u = z - t
+    return _share(_power(u, q), axes)
+
+
+_MARGIN = 2.0**-20  # more than what rounding takes from z and t
+
+
+def _above(x: Array, axes: Axes, z: Array, t: Array, rate: Any) -> Array:
+    """rate * (x - max) - t, whose digits beside 0 the rounded z has lost."""
+    top = jnp.max(x, axis=axes, keepdims=True)
+    near = z > -1.5  # what else there is, -inf too, is not in the support
+    d, d_low = profile(None, x.dtype).difference(jnp.where(near, x, top), top)
+    return jnp.where(near, rate * ((d - t / rate) + d_low), z - t)
 
 
 @entmax.linear
