@@ -37,7 +37,6 @@ _LOWERED: Final = frozenset(
         "broadcast_in_dim",
         "clamp",
         "convert_element_type",
-        "copy",
         "cos",
         "custom_jvp_call",
         "div",
@@ -229,7 +228,10 @@ def _not_lowered(body: Callable[..., Any], operands: int) -> str:
 def _primitives(jaxpr: Any) -> list[str]:
     found = []
     for equation in jaxpr.eqns:
-        found.append(equation.primitive.name)
+        name = equation.primitive.name
+        if name == "select_n" and equation.invars[0].aval.shape != equation.outvars[0].aval.shape:
+            name = "select by a scalar"
+        found.append(name)
         for value in equation.params.values():
             if hasattr(value, "eqns"):
                 found += _primitives(value)
