@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The release that tests/test_peers_*.py know the kinks of.
+TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test lint format docs accuracy clean
+.PHONY: demo test test-gpu-compile test-gpu peers lint format docs accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -37,6 +39,26 @@ accuracy: $(VENV)/.bench
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+# Every kernel compiled for H200 and B200 on a machine without a GPU. Needs Python >= 3.12, whose JAX has kernels.
+test-gpu-compile: $(VENV)/.gpu-compile
+	$(BIN)/python -m pytest tests/kernels/test_compile.py tests/kernels/test_row_traps.py tests/test_kernel_compile.py $(ARGS)
+
+$(VENV)/.gpu-compile: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[gpu-compile]'
+	touch $@
+
+# The kernels' tests on the GPU itself rather than in the interpreter.
+test-gpu: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet 'jax[cuda13]'
+	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 $(BIN)/python -m pytest tests/kernels $(ARGS)
+
+# Keras, PyTorch, transformers and entmax, which `make test` then compares with.
+peers: $(VENV)/.peers
+
+$(VENV)/.peers: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[peers]' '$(TORCH)'
 	touch $@
 
 $(VENV)/.installed: pyproject.toml

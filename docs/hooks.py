@@ -63,14 +63,15 @@ def _gallery(entries: list[overview.Entry]) -> str:
         lines += [f"## {title}", "", '<div class="gallery" markdown>', ""]
         for entry in entries:
             if entry.kind == kind:
-                picture = f"![Curve of {entry.name}](activations/{entry.name}.svg)" if kind != "gated" else ""
+                drawn = entry.name in catalogue.activations()
+                picture = f"![Curve of {entry.name}](activations/{entry.name}.svg)" if drawn else ""
                 lines += [f"[{picture} {entry.name}](activations/{entry.name}.md)", ""]
         lines += ["</div>", ""]
     return "\n".join(lines)
 
 
 def _page(entry: overview.Entry) -> str:
-    if entry.kind == "gated":
+    if entry.name in catalogue.functions():
         return f"# {entry.name}\n\n::: jaxact.{entry.name}\n"
     return "\n".join(_sections(catalogue.find(entry.name)))
 

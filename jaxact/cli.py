@@ -25,7 +25,9 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxact
-from jaxact._src import catalogue, curves, overview, select, timing
+from jaxact import convert
+from jaxact._src import catalogue, curves, dialects, engine, overview, select, timing
+from jaxact._src.kernels import why_not_here
 
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
 
@@ -65,13 +67,12 @@ def list_command(options: argparse.Namespace) -> Report:
 
 def show_command(options: argparse.Namespace) -> Report:
     """Formula, parameters, range, kinks, memory and names of one activation, and its curve."""
-    activation = _activation(options.name)
-    data = overview.facts(activation)
+    data = overview.facts(_found(options.name))
     table = Table.grid(padding=(0, 2))
     for key, value in data.items():
         if value:
             table.add_row(Text(key, style="bold"), _cell(value))
-    return Report(data, _with_plot(table, [data["name"]], options))
+    return Report(data, _with_plot(table, [data["name"]], options) if "formula" in data else table)
 
 
 def compare_command(options: argparse.Namespace) -> Report:
@@ -85,11 +86,19 @@ def compare_command(options: argparse.Namespace) -> Report:
     return Report(rows, _with_plot(table, [f.name for f in facts], options))
 
 
-def _activation(name: str) -> overview.Activation:
+def _found(name: str) -> Any:
     try:
         return catalogue.find(name)
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def _activation(name: str) -> overview.Activation:
+    """One with a record, which can be drawn and timed."""
+    found = _found(name)
+    if not overview.has_record(found):
+        raise UserError(f"{name} has no curve to compare: it is no function of one number")
+    return found
 
 
 def _cell(value: Any) -> str:
@@ -139,13 +148,21 @@ def doctor_command(options: argparse.Namespace) -> Report:
         }
         for d in jax.devices()
     ]
-    data = {"versions": versions, "devices": devices, "implementation": select.requested()}
+    here = engine.here()
+    obstacle = why_not_here(here.platform, here.compute_capability) or here.obstacle
+    data = {
+        "versions": versions,
+        "devices": devices,
+        "kernels": {"available": obstacle is None, "reason": obstacle},
+        "implementation": select.requested(),
+    }
     table = Table.grid(padding=(0, 2))
     for name, version in versions.items():
         table.add_row(name, version)
     for device in devices:
         capability = device["compute_capability"]
         table.add_row("device", f"{device['kind']} ({device['platform']}{f' {capability}' if capability else ''})")
+    table.add_row("kernels", obstacle or "can run; `jaxact explain` tells which are chosen")
     table.add_row("JAXACT_IMPLEMENTATION", select.requested() or "not set: the rule decides")
     return Report(data, table)
 
@@ -160,9 +177,9 @@ def explain_command(options: argparse.Namespace) -> Report:
     dtype = _dtype(options.dtype)
     arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
     try:
-        rows = jaxact.explain(function, *arguments, platform=options.platform)
+        rows = jaxact.explain(function, *arguments, platform=options.platform, gpu=options.gpu)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{options.function} can't be traced on these shapes: {_first_line(error)}") from None
+        raise UserError(f"can't explain {options.function}: {_first_line(error)}") from None
     return Report([dataclasses.asdict(row) for row in rows], Text(str(rows)))
 
 
@@ -206,6 +223,26 @@ def _dtype(text: str) -> Any:
 
 def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+# -- convert ------------------------------------------------------------------------------------------------------
+
+
+def convert_command(options: argparse.Namespace) -> Report:
+    """A name, or a layer's configuration as JSON, from one dialect to another."""
+    try:
+        given = json.loads(options.what) if options.what.lstrip().startswith("{") else options.what
+        function = (
+            convert.from_config(given, options.source)
+            if isinstance(given, dict)
+            else jaxact.get(given, dialect=options.source)
+        )
+        found = (
+            jaxact.serialize(function) if options.to == dialects.JAX else convert.to_config(function, options.to)
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(_first_line(error)) from None
+    return Report(found, Text(json.dumps(found, indent=1, default=str)))
 
 
 # -- bench --------------------------------------------------------------------------------------------------------
@@ -295,6 +332,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--dtype", default="f32")
     explain.add_argument("--platform", choices=("cpu", "cuda"))
+    explain.add_argument("--gpu", help="a GPU that this machine need not have, such as h200")
+
+    converting = command("convert", convert_command)
+    converting.add_argument("what", metavar="NAME|JSON")
+    converting.add_argument("--from", dest="source", default=dialects.JAX, metavar="DIALECT")
+    converting.add_argument("--to", default=dialects.JAX, metavar="DIALECT")
 
     bench = command("bench", bench_command)
     bench.add_argument("names", nargs="+", metavar="name")

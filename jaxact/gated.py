@@ -7,22 +7,21 @@ operands, computed in float32 and rounded once. The backward keeps the two input
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxact._src import engine, inline
 from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Real, X, is_array
 from jaxact._src.elementary import Elementary
-from jaxact._src.function import Elementwise, promoted, real_array, varying_alike
+from jaxact._src.function import Elementwise, named, promoted, real_array, varying_alike
 from jaxact._src.operation import ElementwiseOperation
+from jaxact._src.packed import Layout, PackedOperation, halves, is_split
 from jaxact._src.select import Implementation, check_implementation, requested
 from jaxact.registry import Activation, Bound, get
 
 Array = jax.Array
-Layout = Literal["concat", "interleaved"]
 UP = "up"
 
 
@@ -31,6 +30,12 @@ UP = "up"
 
 class GatedDefinition(ElementwiseDefinition):
     """``f(m x) * g(n up)``; its derivatives of every order are products of theirs."""
+
+    family = "gated"
+
+    @property
+    def packed_family(self) -> str:  # type: ignore[override]
+        return "packed geglu" if self._factors[X][0].name == "gelu" else "gated"
 
     def __init__(self, gate: ElementwiseOperation, up: ElementwiseOperation, multipliers: tuple[float, float]):
         self._factors = {X: (gate, multipliers[0]), UP: (up, multipliers[1])}
@@ -54,10 +59,11 @@ class GatedDefinition(ElementwiseDefinition):
 
 @functools.lru_cache(maxsize=1024)
 def _definition(gate: Activation, up: Activation, multipliers: tuple[float, float]) -> GatedDefinition:
-    return GatedDefinition(_factor(gate), _factor(up), multipliers)
+    return GatedDefinition(operation_of(gate), operation_of(up), multipliers)
 
 
-def _factor(activation: Activation) -> ElementwiseOperation:
+def operation_of(activation: Activation) -> ElementwiseOperation:
+    """The value of an elementwise activation with its numbers, as other definitions are made of it."""
     found, named = (
         (activation.activation, activation.parameters) if isinstance(activation, Bound) else (activation, ())
     )
@@ -65,8 +71,8 @@ def _factor(activation: Activation) -> ElementwiseOperation:
     return ElementwiseOperation(found.definition, static=tuple(found.definition.bind((), dict(named)).items()))
 
 
-def _elementwise(role: str, activation: Any) -> Activation:
-    """An elementwise activation with its numbers, which can be hashed.
+def elementwise_argument(owner: str, role: str, activation: Any) -> Activation:
+    """An elementwise activation with its numbers, which can be hashed, as `owner` takes it for `role`.
 
     Raises:
       TypeError: It is none, or a parameter is an array.
@@ -74,13 +80,13 @@ def _elementwise(role: str, activation: Any) -> Activation:
     found = get(activation)
     if not isinstance(found, Elementwise | Bound):
         raise TypeError(
-            f"gated: {role} must be an elementwise activation of jaxact or its name, got {found!r}; "
+            f"{owner}: {role} must be an elementwise activation of jaxact or its name, got {found!r}; "
             "make one of your function with jaxact.elementwise"
         )
     arrays = [n for n, v in found.parameters if is_array(v)] if isinstance(found, Bound) else []
     if arrays:
         raise TypeError(
-            f"gated: parameter {arrays[0]!r} of {role} {found.__name__} must be a number, got an array"
+            f"{owner}: parameter {arrays[0]!r} of {role} {found.__name__} must be a number, got an array"
         )
     return found
 
@@ -88,10 +94,9 @@ def _elementwise(role: str, activation: Any) -> Activation:
 # -- halves ------------------------------------------------------------------------------------------------------
 
 
-def _halves(x: Any, layout: Layout, axis: int) -> tuple[Array, Array]:
-    if isinstance(x, tuple | list):
-        return _pair(x)
-    x = real_array("gated", x)
+def _packed(x: Any, axis: int) -> tuple[Array, int]:
+    """An array that has two halves along the axis, and that axis from the left."""
+    x = promoted(real_array("gated", x))
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"gated: axis {axis} is out of range for x of shape {x.shape}")
     axis %= x.ndim
@@ -101,12 +106,7 @@ def _halves(x: Any, layout: Layout, axis: int) -> tuple[Array, Array]:
             f"gated: axis {axis} of x {x.shape} has the odd size {size}, which has no halves; "
             "give it an even size, or pass gate and up as a pair"
         )
-    if layout == "concat":  # split's transpose writes both halves of the gradient into one array
-        first, second = lax.split(x, (size // 2, size // 2), axis)
-        return first, second
-    paired = x.reshape(*x.shape[:axis], size // 2, 2, *x.shape[axis + 1 :])
-    even, odd = lax.split(paired, (1, 1), axis + 1)
-    return even.squeeze(axis + 1), odd.squeeze(axis + 1)
+    return x, axis
 
 
 def _pair(x: Sequence[Any]) -> tuple[Array, Array]:
@@ -128,7 +128,13 @@ def _pair(x: Sequence[Any]) -> tuple[Array, Array]:
 @functools.lru_cache(maxsize=1024)
 def _jitted(operation: ElementwiseOperation, layout: Layout, gate_first: bool, axis: int) -> Callable[..., Array]:
     def run(x: Any) -> Array:
-        first, second = map(promoted, _halves(x, layout, axis))
+        if isinstance(x, tuple | list):
+            first, second = map(promoted, _pair(x))
+        else:
+            x, place = _packed(x, axis)
+            if operation.request != "inline" and place == x.ndim - 1 and not is_split(x):
+                return engine.activation_p.bind(x, op=PackedOperation(operation, layout, gate_first))
+            first, second = halves(x, layout, place)
         operands = varying_alike((first, second) if gate_first else (second, first))
         if operation.request == "inline":
             return inline.function(operation)(*operands)
@@ -185,11 +191,14 @@ def gated(
     request = requested() if implementation is None else implementation
     check_implementation(request)
     multipliers = float(gate_multiplier), float(up_multiplier)
-    definition = _definition(_elementwise("gate", gate), _elementwise("up", up), multipliers)
+    definition = _definition(
+        elementwise_argument("gated", "gate", gate), elementwise_argument("gated", "up", up), multipliers
+    )
     operation = ElementwiseOperation(definition, arrays=(UP,), request=request)
     return _jitted(operation, layout, bool(gate_first), operator.index(axis))(x)
 
 
+@named
 def glu(x: Any, axis: int = -1, *, gate_first: bool = False, **options: Any) -> Array:
     """Gated linear unit as ``jax.nn.glu``: the first half times the sigmoid of the second, arXiv:1612.08083.
 
@@ -208,6 +217,7 @@ def glu(x: Any, axis: int = -1, *, gate_first: bool = False, **options: Any) -> 
     return gated(x, "sigmoid", axis=axis, gate_first=gate_first, **options)
 
 
+@named
 def swiglu(x: Any, **options: Any) -> Array:
     """``silu(gate) * up``, arXiv:2002.05202.
 
@@ -224,6 +234,7 @@ def swiglu(x: Any, **options: Any) -> Array:
     return gated(x, "silu", **options)
 
 
+@named
 def geglu(x: Any, *, approximate: bool = True, **options: Any) -> Array:
     """``gelu(gate) * up``, arXiv:2002.05202.
 
@@ -241,6 +252,7 @@ def geglu(x: Any, *, approximate: bool = True, **options: Any) -> Array:
     return gated(x, get("gelu", approximate=approximate), **options)
 
 
+@named
 def reglu(x: Any, **options: Any) -> Array:
     """``relu(gate) * up``, arXiv:2002.05202.
 
@@ -257,6 +269,7 @@ def reglu(x: Any, **options: Any) -> Array:
     return gated(x, "relu", **options)
 
 
+@named
 def bilinear(x: Any, **options: Any) -> Array:
     """``gate * up``, arXiv:2002.05202.
 
@@ -273,6 +286,7 @@ def bilinear(x: Any, **options: Any) -> Array:
     return gated(x, "identity", **options)
 
 
+@named
 def swiglu_oai(
     x: Any,
     *,
@@ -302,6 +316,7 @@ def swiglu_oai(
     return gated(x, gate, up, layout=layout, **options)
 
 
+@named
 def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
     """``silu(min(gate, L)) * clip(up, -L, L)``.
 
@@ -321,6 +336,7 @@ def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
     )
 
 
+@named
 def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
     """``min(silu(gate), L) * clip(up, -L, L)``.
 
@@ -336,3 +352,35 @@ def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
       ValueError: As `gated`, or the limit is not above 0.
     """
     return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)
+
+
+@named
+def situ_glu(x: Any, *, gate_cap: float = 4.0, up_cap: float = 25.0, **options: Any) -> Array:
+    """``c tanh(gate / c) * sigmoid(gate) * k tanh(up / k)``, SiTU-GLU of Kimi K3, arXiv:2607.24653.
+
+    Args:
+      x: One array that holds both halves, gate first, or a pair of arrays.
+      gate_cap: c.
+      up_cap: k.
+      **options: Those of `gated`.
+
+    Returns:
+      As `gated`.
+
+    Raises:
+      ValueError: As `gated`, or a cap is not above 0.
+    """
+    return gated(x, get("situ", cap=gate_cap), get("softcap", cap=up_cap), **options)
+
+
+SETTINGS: tuple[Callable[..., Array], ...] = (
+    glu,
+    swiglu,
+    geglu,
+    reglu,
+    bilinear,
+    swiglu_oai,
+    swiglu_clamp,
+    swiglu_step,
+    situ_glu,
+)  # of `gated`, each with its own defaults

@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib
+import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +27,7 @@ class Bound:
       parameters: Its parameters, checked, as sorted items.
     """
 
-    activation: Named
+    activation: Named | Callable[..., Any]
     parameters: tuple[tuple[str, Any], ...]
 
     @property
@@ -41,7 +43,7 @@ Activation = Named | Bound | Callable[..., Any]
 
 def names() -> list[str]:
     """Every name that `get` takes in the dialect ``"jax"``, aliases included, in alphabetical order."""
-    return sorted(n for a in catalogue.activations().values() for n in catalogue.names_of(a))
+    return sorted(catalogue.names())
 
 
 def get(activation: str | Activation | None, *args: Any, dialect: str = dialects.JAX, **params: Any) -> Activation:
@@ -50,8 +52,9 @@ def get(activation: str | Activation | None, *args: Any, dialect: str = dialects
     Args:
       activation: A name or alias (case, ``_``, ``-`` and spaces do not count), a callable, or None (identity).
       *args: Parameters by position, as PuzzleLib gives them.
-      dialect: Whose name, parameters and defaults these are: ``"jax"``, ``"keras"`` (Keras 3) or ``"puzzlelib"``.
-        A callable and its parameters are taken as they are.
+      dialect: Whose name, parameters and defaults these are: ``"jax"``, ``"keras"`` (Keras 3), ``"tf_keras"``
+        (Keras before it), ``"torch"`` (the functions of torch.nn.functional and the modules of torch.nn), ``"hf"``
+        (the keys of transformers' ACT2FN) or ``"puzzlelib"``. A callable and its parameters are taken as they are.
       **params: Parameters by name.
 
     Returns:
@@ -81,6 +84,8 @@ def get(activation: str | Activation | None, *args: Any, dialect: str = dialects
         raise TypeError(f"an activation is a name or a callable, got {type(activation).__name__}")
     if isinstance(found, Named):
         return _bound(found, args, params)
+    if _has_name(found):
+        return _partial(found, args, params)
     if args or params:
         raise TypeError(f"parameters can't be given to a callable that is no jaxact activation, got {found!r}")
     return found
@@ -91,6 +96,27 @@ def _bound(activation: Named, args: Sequence[Any], params: Mapping[str, Any]) ->
     parameters = definition.bind(args, params)
     given = {**dict(zip(definition.parameters, args)), **params}
     return Bound(activation, tuple((n, parameters[n]) for n in sorted(given))) if given else activation
+
+
+def _has_name(found: Callable[..., Any]) -> bool:
+    """Whether it is one of jaxact's functions without a record."""
+    return catalogue.functions().get(getattr(found, "__name__", "")) is found
+
+
+def _partial(function: Callable[..., Any], args: Sequence[Any], params: Mapping[str, Any]) -> Activation:
+    """The function with its parameters; what it needs beside may be given when it is called."""
+    if not args and not params:
+        return function
+    signature = inspect.signature(function)
+    try:
+        bound = signature.bind_partial(None, *args, **params)
+    except TypeError as error:
+        has = [n for n in list(signature.parameters)[1:] if n != "options"]
+        raise TypeError(f"{function.__name__}: {error}; its parameters are {has}") from None
+    _, *given = bound.arguments.items()
+    named = {k: v for n, value in given for k, v in (value.items() if n == "options" else ((n, value),))}
+    hashable = {n: tuple(v) if isinstance(v, list) else v for n, v in named.items()}
+    return Bound(function, tuple(sorted(hashable.items())))
 
 
 def serialize(activation: str | Activation) -> Config:
@@ -114,13 +140,31 @@ def serialize(activation: str | Activation) -> Config:
     return _path(found)
 
 
-def _path(found: Activation) -> str:
-    if isinstance(found, Named) and catalogue.activations().get(found.__name__) is found:
-        return found.__name__
+def _path(found: Any) -> str:
+    """Its name, or the import path that leads to it."""
+    if catalogue.activations().get(getattr(found, "__name__", "")) is found or _has_name(found):
+        return str(found.__name__)
     module, name = getattr(found, "__module__", None), getattr(found, "__qualname__", None)
-    if not module or not name or "<" in name:
-        raise ValueError(f"{found!r} can't be serialized: it has no import path (a lambda, a partial, or local)")
+    why = None
+    if name and name.endswith("<lambda>"):
+        why = "it is a lambda, which has no name"
+    elif not module or not name:
+        why = f"a {type(found).__name__} has no name of its own"
+    elif "<locals>" in name:
+        why = "it is defined inside a function, where no import finds it"
+    elif _at(sys.modules.get(module), name) is not found:
+        why = f"{module}:{name} is something else"
+    if why:
+        raise ValueError(f"{found!r} can't be serialized: {why}; give it a name at the top of a module")
     return f"{module}:{name}"
+
+
+def _at(module: Any, name: str) -> Any:
+    """What a dotted name of a module leads to, None if nothing."""
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def deserialize(config: Config, *, allow: Sequence[str] = ()) -> Activation:
@@ -152,9 +196,7 @@ def _imported(path: str, allow: Sequence[str]) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     if module not in allow:
         raise ValueError(f"{path!r} needs module {module!r}; pass allow=({module!r},) if you trust it")
-    found: Any = importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    found = _at(importlib.import_module(module), name)
     if not callable(found):
         raise ValueError(f"module {module!r} has no callable {name!r}")
     return found

@@ -1,11 +1,47 @@
 """Test set-up: eight CPU devices, strict promotion, and JAX's own checks on."""
 
+import collections
 import os
+from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 
 import jax
+import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_enable_checks", True)
+
+
+def _kernel_cases(reporter: Any) -> collections.Counter[str]:
+    """How many cases of kernels passed, by what was done with them."""
+    return collections.Counter(
+        "compiled"
+        if "compile" in report.nodeid
+        else "lowered"
+        if "lower" in report.nodeid.rpartition("::")[2]
+        else "run"
+        for report in reporter.getreports("passed")
+        if report.when == "call"
+        and "kernel" in report.nodeid.partition("::")[0]
+        and "test_capability" not in report.nodeid
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many kernels were lowered for CUDA, compiled for a GPU, and run: a skipped module shows as none."""
+    counts = _kernel_cases(terminalreporter)
+    found = ", ".join(f"{n} {how}" for how, n in sorted(counts.items())) or "none"
+    terminalreporter.write_line(f"kernels: {found}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where fewer kernels were tested than ``JAXACT_LEAST_KERNELS`` demands, such as ``run=500``."""
+    how, _, least = os.environ.get("JAXACT_LEAST_KERNELS", "").partition("=")
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if how and reporter is not None and not hasattr(session.config, "workerinput"):
+        found = _kernel_cases(reporter)[how]
+        if found < int(least):
+            reporter.write_line(f"only {found} cases of kernels were {how}, JAXACT_LEAST_KERNELS demands {least}")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

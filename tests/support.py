@@ -73,21 +73,24 @@ def _kind(case: Case) -> tuple[Any, ...]:
     """What the engine can tell apart: how bodies are handed over, what is saved, what is written by hand."""
     d = case.definition
     orders = frozenset(len(key) for key in d.handwritten())
-    return d.uses_elementary, d.has_output_derivative, bool(case.differentiable), orders
+    saves_output = d.output_determines_derivative({**d.bind((), case.params)})
+    return d.uses_elementary, d.has_output_derivative, saves_output, bool(case.differentiable), orders
 
 
-def _one_of_each_kind() -> list[Case]:
-    kinds: dict[tuple[Any, ...], Case] = {}
-    for case in DEFAULTS:
-        kinds.setdefault(_kind(case), case)
-    return list(kinds.values())
+def _first_of_each(cases: Sequence[Case], key: Any) -> list[Case]:
+    found: dict[Any, Case] = {}
+    for case in cases:
+        found.setdefault(key(case), case)
+    return list(found.values())
 
 
-# Formulas and settings matter to values and derivatives, hence ALL and EVERY. Other compositions go through the
-# engine's rules, which see only the kind: SOME, and BOTH with the inline form, which is the same for all of them.
-SOME = [*_one_of_each_kind(), *PROBES]
+# The formula at every setting is tests/test_accuracy.py's. A transformation goes through the engine's rules, which
+# see only the kind: SOME, and BOTH with the inline form, which is the same for all of them. What can be had for
+# little runs over every activation (ALL), and over each of its kinds (EVERY).
+SOME = [*_first_of_each(DEFAULTS, _kind), *PROBES]
 ALL = [*DEFAULTS, *PROBES]
-EVERY = [*CASES, *PROBES, *(dataclasses.replace(c, implementation="inline") for c in SOME)]
+KINDS = [*_first_of_each(CASES, lambda case: (case.name, _kind(case))), *PROBES]
+EVERY = [*KINDS, *(dataclasses.replace(c, implementation="inline") for c in SOME)]
 BOTH = [*SOME, *(dataclasses.replace(p, implementation="inline") for p in PROBES)]
 
 

@@ -111,7 +111,7 @@ CALLS = [
         "no kernel",
         lambda: jaxact.relu(X, implementation="pallas"),
         NotImplementedError,
-        "no kernel for relu on cpu",
+        "has no kernel here",
     ),
     (
         "residual",

@@ -20,14 +20,15 @@ def data(capsys, *argv: str):
 
 def test_list_has_everything(capsys):
     listed = {row["name"] for row in data(capsys, "list")}
-    assert {*builtin(), *rowwise(), "swiglu", "gated"} <= listed
+    assert {*builtin(), *rowwise(), "swiglu", "rational"} <= listed
     assert listed <= set(jaxact.__all__)
 
 
 def test_list_filters(capsys):
     rows = data(capsys, "list", "--kind", "rows")
     assert {row["name"] for row in rows} == set(rowwise())
-    assert [row["name"] for row in data(capsys, "list", "SWISH", "--kind", "elementwise")][:1] == ["hard_silu"]
+    assert "hard_silu" in {row["name"] for row in data(capsys, "list", "SWISH", "--kind", "elementwise")}
+    assert {"prelu", "rational", "snake"} <= {row["name"] for row in data(capsys, "list", "--kind", "trainable")}
     assert "swiglu" in run(capsys, "list", "swiglu")
 
 
@@ -41,6 +42,11 @@ def test_show(capsys):
     assert "arXiv:1908.08681" in text
     assert "f''" in text
     assert "⠤" in text
+
+
+def test_show_what_has_no_record(capsys):
+    assert "arXiv:2002.05202" in run(capsys, "show", "swiglu")
+    assert data(capsys, "show", "rrelu")["kind"] == "trainable"
 
 
 @pytest.mark.parametrize("name", ["softcap", "softmax", "entmax"])
@@ -58,14 +64,28 @@ def test_doctor(capsys):
     found = data(capsys, "doctor")
     assert found["versions"]["jaxact"] == jaxact.__version__
     assert {d["platform"] for d in found["devices"]} == {"cpu"}
-    assert "device" in run(capsys, "doctor")
+    assert not found["kernels"]["available"]
+    assert found["kernels"]["reason"] in run(capsys, "doctor").replace("\n", " ")
 
 
 def test_explain(capsys):
     (row,) = data(capsys, "explain", "jaxact:silu", "--shape", "8,4096", "--dtype", "bf16")
     assert (row["name"], row["shapes"], row["dtypes"]) == ("silu", [[8, 4096]], ["bfloat16"])
     assert row["reason"]
+    (on_gpu,) = data(capsys, "explain", "jaxact:entmax15", "--shape", "8,4096", "--gpu", "h200")
+    assert on_gpu["reason"] != row["reason"]
     assert "silu" in run(capsys, "explain", "jaxact:silu", "--shape", "")
+
+
+def test_convert(capsys):
+    assert data(capsys, "convert", "leaky_relu", "--from", "keras") == {
+        "name": "leaky_relu",
+        "params": {"negative_slope": 0.2},
+    }
+    layer = data(
+        capsys, "convert", '{"class_name": "ELU", "config": {"alpha": 0.5}}', "--from", "torch", "--to", "keras"
+    )
+    assert (layer["class_name"], layer["config"]["alpha"]) == ("ELU", 0.5)
 
 
 def test_bench(capsys):
@@ -79,6 +99,7 @@ def test_bench(capsys):
     [
         (["show", "gelo"], ["unknown activation 'gelo'", "gelu"]),
         (["compare", "gelu", "nothing like it"], ["unknown activation"]),
+        (["compare", "gelu", "swiglu"], ["swiglu has no curve"]),
         (["show", "gelu", "--between", "1", "-1"], ["--between", "got 1 and -1"]),
         (["show", "gelu", "--plot", "/no/such/folder/a.svg"], ["can't write /no/such/folder/a.svg"]),
         (["show", "gelu", "--plot", "a.nonsense"], ["can't write a.nonsense", "nonsense"]),
@@ -88,7 +109,11 @@ def test_bench(capsys):
         (["explain", "jaxact:silu", "--shape", "8,x"], ["shape", "'8,x'"]),
         (["explain", "jaxact:silu", "--shape", "-8"], ["shape", "'-8'"]),
         (["explain", "jaxact:silu", "--shape", "8", "--dtype", "f17"], ["unknown dtype 'f17'", "bf16"]),
-        (["explain", "jaxact:swiglu", "--shape", "8,3"], ["can't be traced", "odd size 3"]),
+        (["explain", "jaxact:swiglu", "--shape", "8,3"], ["can't explain jaxact:swiglu", "odd size 3"]),
+        (["explain", "jaxact:silu", "--shape", "8", "--gpu", "h900"], ["h900", "h200"]),
+        (["convert", "gelu", "--from", "kera"], ["unknown dialect 'kera'", "keras"]),
+        (["convert", '{"class_name": "Nothing"}', "--from", "keras"], ["Nothing"]),
+        (["convert", "{", "--from", "keras"], ["Expecting"]),
         (["bench", "silu", "--dtype", "complex64"], ["complex64"]),
     ],
 )

@@ -1,6 +1,10 @@
-"""Names and parameters of other frameworks: PuzzleLib's page, Keras's page, and what neither knows."""
+"""Names and parameters of other frameworks: PuzzleLib's page, Keras's, those of Keras before version 3, the rest.
+
+tests/test_peers_*.py compare with the frameworks themselves, where they are installed.
+"""
 
 import functools
+import inspect
 
 import chex
 import jax
@@ -11,7 +15,7 @@ from flax import nnx
 
 import jaxact
 from jaxact import linen
-from jaxact._src import dialects
+from jaxact._src import catalogue, dialects
 from jaxact.nnx import Activation, Linear
 
 # What PuzzleLib's page prints for np.random.seed(123) and np.random.randint(-10, 10, (3, 3)).
@@ -82,7 +86,7 @@ def test_args_of_the_wrong_length_are_an_error(layer, name, args):
         layer(name, args=args, dialect="puzzlelib")
 
 
-# -- Keras -------------------------------------------------------------------------------------------------------
+# -- Keras --------------------------------------------------------------------------------------------------------
 
 KERAS = {
     ("relu", "alpha", 0.5): np.where(X > 0, X, 0.5 * X),
@@ -134,13 +138,112 @@ def test_a_layer_or_an_argument_alike(form):
     np.testing.assert_allclose(ours(x), np.tanh(np.asarray(plain(x), np.float64)), rtol=1e-6)
 
 
-# -- errors and the rest -----------------------------------------------------------------------------------------
+# -- Keras before version 3: what its documentation prints --------------------------------------------------------
+
+# The strings of tf_keras.activations.get: its functions, what it takes from TensorFlow, and its activation layers.
+TF_KERAS = [
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softmax_v2",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+]
+TF_KERAS_LAYERS = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax", "ThresholdedReLU"]
+HALVES = np.array([-3.0, -1.0, 0.0, 1.0, 3.0], np.float32)
+TENS = np.array([-10, -5, 0.0, 5, 10], np.float32)
+
+
+def test_every_string_of_tf_keras():
+    assert set(TF_KERAS) == set(dialects.TF_KERAS.names)
+    assert set(TF_KERAS_LAYERS) == set(dialects.TF_KERAS.layers)
+    for name in (*TF_KERAS, *TF_KERAS_LAYERS):
+        chex.assert_tree_all_finite(jaxact.get(name, dialect="tf_keras")(jnp.ones((2, 3))))
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "x", "printed"),
+    [
+        ("hard_sigmoid", {}, HALVES, [0.0, 0.3, 0.5, 0.7, 1.0]),
+        ("relu", {"alpha": 0.5}, TENS, [-5.0, -2.5, 0.0, 5.0, 10.0]),
+        ("relu", {"max_value": 5.0}, TENS, [0.0, 0.0, 0.0, 5.0, 5.0]),
+        ("relu", {"threshold": 5.0}, TENS, [0.0, 0.0, 0.0, 0.0, 10.0]),
+        ("gelu", {}, HALVES, [-0.00404951, -0.15865529, 0.0, 0.8413447, 2.9959507]),
+        ("gelu", {"approximate": True}, HALVES, [-0.00363752, -0.15880796, 0.0, 0.841192, 2.9963627]),
+        ("mish", {}, HALVES[:4], [-0.14564745, -0.30340144, 0.0, 0.86509836]),
+        ("softsign", {}, HALVES[1:4], [-0.5, 0.0, 0.5]),
+        ("leaky_relu", {}, HALVES, [-0.6, -0.2, 0.0, 1.0, 3.0]),
+        ("leaky_relu", {"alpha": 0.1}, HALVES, [-0.3, -0.1, 0.0, 1.0, 3.0]),
+        ("LeakyReLU", {}, HALVES, [-0.9, -0.3, 0.0, 1.0, 3.0]),
+        ("ThresholdedReLU", {"theta": 1.5}, HALVES, [0.0, 0.0, 0.0, 0.0, 3.0]),
+    ],
+    ids=str,
+)
+def test_what_tf_keras_prints(name, params, x, printed):
+    y = jaxact.get(name, dialect="tf_keras", **params)(jnp.asarray(x))
+    np.testing.assert_allclose(y, np.asarray(printed, np.float32), rtol=2e-6, atol=2e-7)  # as TensorFlow computes
+
+
+def test_softmax_of_a_vector_is_an_error_in_tf_keras_only():
+    x = jnp.array([1.0, 2.0, 1.0])
+    for dialect in ("keras", "torch"):
+        softmax = jaxact.get("softmax", 0, dialect=dialect)
+        np.testing.assert_allclose(softmax(x), [0.21194157, 0.5761169, 0.21194157], rtol=1e-6)
+    softmax = jaxact.get("softmax", dialect="tf_keras")
+    np.testing.assert_allclose(softmax(x[None]), [[0.21194157, 0.5761169, 0.21194157]], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"must have two axes or more.*got shape \(3,\)"):
+        softmax(x)
+
+
+def test_one_name_means_what_each_framework_means():
+    assert dict(jaxact.get("leaky_relu", dialect="keras").parameters) == {"negative_slope": 0.2}
+    assert dict(jaxact.get("LeakyReLU", dialect="keras").parameters) == {"negative_slope": 0.3}
+    assert jaxact.get("leaky_relu", dialect="torch") is jaxact.leaky_relu
+    assert jaxact.get("gelu") is jaxact.gelu
+    for dialect in ("keras", "tf_keras", "torch", "hf"):
+        assert dict(jaxact.get("gelu", dialect=dialect).parameters) == {"approximate": False}
+    assert jaxact.get("hard_sigmoid", dialect="keras") is jaxact.get("hardsigmoid", dialect="torch")
+
+
+def test_a_mask_has_the_name_of_its_framework():
+    x, mask = jnp.array([[1.0, 2.0, 1.0]]), jnp.array([[True, False, True]])
+    for softmax in (jaxact.get("softmax", where=mask), jaxact.get("softmax", dialect="keras", mask=mask)):
+        np.testing.assert_array_equal(softmax(x), [[0.5, 0.0, 0.5]])
+        np.testing.assert_array_equal(Activation(softmax)(x), [[0.5, 0.0, 0.5]])
+
+
+@pytest.mark.parametrize("dialect", ["keras", "torch"])
+def test_functions_without_a_record_are_found_by_name(dialect):
+    axis = {"keras": "axis", "torch": "dim"}[dialect]
+    found = jaxact.get("glu", dialect=dialect, **{axis: 0})
+    x = jnp.arange(8.0).reshape(4, 2)
+    np.testing.assert_array_equal(found(x), jaxact.glu(x, axis=0))
+    assert jaxact.deserialize(jaxact.serialize(found)) == found
+    assert jaxact.serialize(found) == {"name": "glu", "params": {"axis": 0}}
+
+
+# -- errors and the rest ------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_dialect_names_the_nearest(layer):
-    with pytest.raises(ValueError, match="unknown dialect 'Keras3'; did you mean 'keras'"):
+    with pytest.raises(ValueError, match="unknown dialect 'Keras3'; did you mean 'keras' or 'tf_keras'"):
         layer("relu", dialect="Keras3")
-    with pytest.raises(ValueError, match="unknown dialect 'zzz'; known: jax, keras, puzzlelib"):
+    with pytest.raises(
+        ValueError, match="unknown dialect 'zzz'; known: jax, keras, tf_keras, torch, hf, puzzlelib"
+    ):
         jaxact.get("relu", dialect="zzz")
 
 
@@ -168,11 +271,48 @@ def test_names_are_folded_and_callables_are_left_alone():
 
 @pytest.mark.parametrize("dialect", dialects.DIALECTS)
 def test_every_name_and_parameter_of_a_dialect_exists(dialect):
-    for name, entry in dialects.DIALECTS[dialect].names.items():
-        found = jaxact.get(name, dialect=dialect)
+    table = dialects.DIALECTS[dialect]
+    for name, entry in {**table.names, **table.layers}.items():
+        found = catalogue.find(entry.activation)
         assert found.__name__ == entry.activation
-        parameters = getattr(found, "activation", found).definition.parameters
-        assert {*entry.parameters.values(), *entry.defaults} <= set(parameters), name
+        has = inspect.signature(found).parameters
+        ours = {p for p in entry.parameters.values() if not isinstance(p, dialects.Unused)}
+        assert {*ours, *entry.defaults, *entry.learned.values()} <= set(has), name
+        assert {*entry.required, *entry.values} <= set(entry.parameters), name
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: jaxact.get("gelu", dialect="torch", approximate="erf"), ValueError, r"one of \['none', 'tanh'\]"),
+        (
+            lambda: jaxact.get("softplus", dialect="torch", threshold=5),
+            ValueError,
+            "threshold must be 14 or more.*5",
+        ),
+        (lambda: jaxact.get("softmax", dialect="torch"), TypeError, "needs 'dim'"),
+        (lambda: jaxact.get("softmax", dialect="torch", dim=None), TypeError, "needs 'dim'"),
+        (lambda: jaxact.get("softmax", dialect="torch", dim=0, dtype="float64"), ValueError, "dtype must be None"),
+        (lambda: jaxact.get("softmax", dialect="torch", axis=0), TypeError, "no parameter 'axis'; it has .*'dim'"),
+        (lambda: jaxact.get("glu", 0, 1, dialect="keras"), TypeError, r"takes args \['axis'\]"),
+        (lambda: jaxact.get("geglu", 1), TypeError, "too many positional"),
+    ],
+)
+def test_what_a_dialect_does_not_have(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_channels_of_torch_are_behind_the_batch():
+    x, slopes = -jnp.ones((2, 3, 4, 5)), jnp.array([0.0, 0.25, 0.5])
+    prelu = jaxact.get("prelu", slopes, dialect="torch")
+    np.testing.assert_array_equal(prelu(x)[0, :, 0, 0], -slopes)
+    np.testing.assert_array_equal(jaxact.prelu_channelwise(x, jnp.array([0.5])), 0.5 * x)
+    np.testing.assert_array_equal(
+        jaxact.prelu_channelwise(x[:, 0, 0], slopes[:0:-1].repeat(5)[:5], axis=-1).shape, (2, 5)
+    )
+    with pytest.raises(ValueError, match=r"\(3,\) must have a slope for each of the 4 channels along axis 2"):
+        jaxact.prelu_channelwise(x, slopes, axis=2)
 
 
 def test_what_is_serialized_is_jaxacts_own():

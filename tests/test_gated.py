@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from jax.experimental import jet
 from oracle import ORACLE
+from support import bytes_of, primitives
 from ulp import errors, patterns
 
 import jaxact
@@ -165,6 +167,10 @@ def test_limited_forms(dtype):
     close(jaxact.swiglu_clamp((g, u)), m / (1 + np.exp(-m)) * np.clip(other, -10, 10), dtype)
     step = np.minimum(wide / (1 + np.exp(-wide)), 7) * np.clip(other, -7, 7)
     close(jaxact.swiglu_step(packed(g, u, "concat")), step, dtype)
+    situ = 4 * np.tanh(wide / 4) / (1 + np.exp(-wide)) * 25 * np.tanh(other / 25)
+    close(jaxact.situ_glu(packed(g, u, "concat")), situ, dtype)
+    capped = 2 * np.tanh(wide / 2) / (1 + np.exp(-wide)) * 3 * np.tanh(other / 3)
+    close(jaxact.situ_glu((g, u), gate_cap=2.0, up_cap=3.0), capped, dtype)
     with pytest.raises(ValueError, match=r"limit must be a finite number above 0, got -1"):
         jaxact.swiglu_step((g, u), limit=-1)
 
@@ -213,3 +219,44 @@ def test_bad_input():
         jaxact.gated(x, jaxact.get("prelu", negative_slope=jnp.ones(3)))
     with pytest.raises(TypeError, match=r"softcap needs its parameter 'cap'"):
         jaxact.gated(jnp.ones(4), "softcap")
+
+
+@pytest.mark.parametrize("gate_first", [True, False])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_second_order_of_a_packed_array(layout, gate_first):
+    """Along a direction, as that of the pair; it stays in primitives, whose formulas are chosen when lowered."""
+    (g, u), (dg, du), ct = halves(), halves(seed=1), halves(seed=2)[0]
+
+    def along(function):
+        def run(x, t, ct):
+            return jax.jvp(lambda v: jax.vjp(function, v)[1](ct)[0], (x,), (t,))[1]
+
+        return run
+
+    def order(first, second):
+        return (first, second) if gate_first else (second, first)
+
+    one = along(lambda v: jaxact.geglu(v, layout=layout, gate_first=gate_first))
+    two = along(lambda v: jaxact.geglu(v, gate_first=gate_first))
+    x, t = packed(*order(g, u), layout), packed(*order(dg, du), layout)
+    wanted = jax.jit(two)(order(g, u), order(dg, du), ct)
+    # the two are fused differently, and terms cancel
+    np.testing.assert_allclose(jax.jit(one)(x, t, ct), packed(*wanted, layout), rtol=1e-5, atol=1e-5)
+    used = set(primitives(one, x, t, ct))
+    assert "activation_linear" in used
+    assert not used & {"exp", "tanh", "div"}
+
+
+def test_taylor_mode_of_a_packed_array():
+    x = packed(*halves((3,)), "concat")
+    series = ([jnp.ones_like(x), jnp.zeros_like(x)],)
+    got = jet.jet(jaxact.swiglu, (x,), series)
+    wanted = jet.jet(lambda v: jax.nn.silu(v[:3]) * v[3:], (x,), series)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_packed_array_is_kept_as_it_is():
+    x = packed(*halves((16, 8)), "concat")
+    _, pull = jax.vjp(jaxact.swiglu, x)
+    assert set(bytes_of(pull)) <= {x.unsafe_buffer_pointer()}

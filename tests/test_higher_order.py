@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES
-from support import ALL, BOTH, PROBES, SOME, close, exact, points, some, third, with_parameters
+from support import ALL, BOTH, KINDS, PROBES, SOME, close, exact, points, some, third, with_parameters
 
 STEP = 1e-4
 
@@ -25,7 +24,7 @@ def summed(function):
     return jax.grad(lambda x: jnp.sum(function(x)))
 
 
-@pytest.mark.parametrize("case", [*CASES, *PROBES], ids=str)
+@pytest.mark.parametrize("case", KINDS, ids=str)
 def test_second_order_in_every_nesting(case):
     x = points(case)
     nestings = [(a, b) for a in (along, summed) for b in (along, summed)]

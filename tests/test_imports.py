@@ -28,10 +28,15 @@ STANDARD |= {
 }
 STANDARD |= {"textwrap", "types", "typing", "warnings", "re", "string"}
 ARITHMETIC = {"jax", "jax.numpy", "jax.lax", "numpy", "jaxact._src.coefficients", "jaxact._src.roots"}
+SHELL = {"flax", "jax"} | {
+    f"jaxact._src.{n}" for n in ("gated_mlp", "layers", "modules", "select", "sharing", "trainable")
+}
 ROOMS = {
     "pallas_kernels": {"jax", "numpy", "pallas_kernels"},
     "jaxact/_src/arithmetic.py": ARITHMETIC,
     "jaxact/_src/elementary.py": ARITHMETIC | {"jaxact._src.arithmetic"},
+    "jaxact/_src/words.py": ARITHMETIC | {"jaxact._src.arithmetic"},
+    "jaxact/_src/phase.py": ARITHMETIC | {"jaxact._src.arithmetic", "jaxact._src.words"},
     "jaxact/_src/coefficients.py": set(),
     "jaxact/activations": {
         "jax",
@@ -41,14 +46,22 @@ ROOMS = {
         "jaxact._src.definition",
         "jaxact._src.elementary",
         "jaxact._src.function",
+        "jaxact._src.mapped",
+        "jaxact._src.phase",
         "jaxact._src.roots",
         "jaxact._src.rowwise",
+        "jaxact._src.select",
+        "jaxact._src.words",
         "jaxact.activations",
     },
+    "jaxact/linen": SHELL | {"jaxact.linen"},
+    "jaxact/nnx": SHELL | {"jaxact.nnx"},
     "tests/oracle": {"numpy", "scipy", "mpmath", "."},
 }
 # there `jax` is not leave to import jax.anything
-EXACT = {"jaxact/_src/arithmetic.py", "jaxact/_src/elementary.py", "jaxact/activations"}
+EXACT = {f"jaxact/_src/{name}.py" for name in ("arithmetic", "elementary", "words", "phase")} | {
+    "jaxact/activations"
+}
 PRIVATE_ROOM = "jaxact/_src/internals.py"  # the one module that may touch jax._src, with reasons
 
 
@@ -115,6 +128,11 @@ def test_only_the_engine_extends_jax():
         if any(n.startswith(("jax.extend", "jax.interpreters")) for n in imports(f))
     ]
     assert users == [str(Path("jaxact/_src/engine.py"))]
+
+
+def test_only_one_room_knows_the_kernels():
+    users = {str(f) for f in sources("jaxact") if any(n.startswith("pallas_kernels") for n in imports(f))}
+    assert users == {"jaxact/_src/kernels.py"}
 
 
 def test_nothing_private_of_jax():

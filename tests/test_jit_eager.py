@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES, DEFAULTS
+from cases import DEFAULTS
 from support import BOTH, EVERY, SOME, close, exact, points, with_parameters
 
 from jaxact._src import function as front
@@ -46,7 +46,7 @@ def test_parameters_as_arrays_and_tracers(case):
     close(case.with_parameters(x, *rows), expected)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", DEFAULTS, ids=str)
 def test_compiled_once_for_a_shape(case):
     x = points(case)
     case(x)

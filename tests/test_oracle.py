@@ -19,6 +19,12 @@ CASES = [(name, {}) for name in ORACLE if name not in ("softcap", "threshold", "
     ("prelu", {"negative_slope": -0.3}),
     ("srelu", {"t_left": -1.0, "a_left": -0.5, "t_right": 3.0, "a_right": -0.7}),
     ("swish_beta", {"beta": -1.3}),
+    ("acon_c", {"p1": -0.6, "p2": 0.7, "beta": -1.5}),
+    ("dice", {"alpha": -0.4, "mean": -0.7, "var": 0.3, "eps": 1e-3}),
+    ("xielu", {"alpha_p": 0.2, "alpha_n": 0.6, "beta": -0.4, "eps": -0.01}),
+    ("pade", {"a0": -0.1, "a1": 0.3, "b1": 0.2, "b4": -0.7}),
+    ("snake", {"alpha": 0.3}),
+    ("snake_beta", {"alpha": 2.5, "beta": 0.9}),
     ("pelu", {"a": 2.5, "b": 0.4}),
     ("dyt", {"alpha": -0.7, "weight": 3.0}),
     ("relu", {"negative_slope": 0.1, "max_value": 5.0, "threshold": 0.5}),
@@ -189,7 +195,12 @@ def test_something_jumps_at_every_kink(name, params):
         assert np.max(np.abs(np.subtract(*sides))) > 1e-3
 
 
-@pytest.mark.parametrize(("name", "params", "order", "wrt"), all_derivatives())
+def with_limits():
+    """All but the derivatives that swing for ever."""
+    return [c for c in all_derivatives() if not ORACLE[c.values[0]].endless or c.values[2:] == (0, None)]
+
+
+@pytest.mark.parametrize(("name", "params", "order", "wrt"), with_limits())
 def test_infinities_give_the_limit(name, params, order, wrt):
     function = ORACLE[name].derivative(order, wrt)
     low, high, nan = function(np.array([-np.inf, np.inf, np.nan]), **params)

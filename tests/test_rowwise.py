@@ -416,7 +416,9 @@ def test_by_name():
         assert jaxact.deserialize(jaxact.serialize(made)) == made
     with pytest.raises(ValueError, match="alpha must be"):
         jaxact.get("entmax", alpha=0.5)
-    with pytest.raises(TypeError, match="has no argument 'where'"):
-        jaxact.get("softmax", where=MASK)
+    masked = jaxact.get("softmax", where=MASK)
+    np.testing.assert_array_equal(masked(x), jaxact.softmax(x, where=MASK))
+    with pytest.raises(ValueError, match="parameter 'where' is an array"):
+        jaxact.serialize(masked)
     with pytest.raises(TypeError, match="axis must be an integer"):
         jaxact.get("softmax", axis="channels")

@@ -2,11 +2,12 @@
 
 import difflib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 _by_name: dict[str, Any] = {}  # folded name or alias -> activation
 _activations: dict[str, Any] = {}  # canonical name -> activation, in the order of definition
+_functions: dict[str, Callable[..., Any]] = {}  # those without a record, such as glu
 
 
 def fold(name: str) -> str:
@@ -26,9 +27,24 @@ def add(activation: Any, names: Iterable[str]) -> None:
     _activations[canonical] = activation
 
 
+def add_function(function: Callable[..., Any]) -> None:
+    """Enter a function of one array that has no record."""
+    _by_name[fold(function.__name__)] = _functions[function.__name__] = function
+
+
 def activations() -> dict[str, Any]:
-    """Every activation by its canonical name."""
+    """Every activation that has a record, by its canonical name."""
     return dict(_activations)
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Every activation that has none."""
+    return dict(_functions)
+
+
+def names() -> list[str]:
+    """Every name and alias."""
+    return [*(n for a in _activations.values() for n in names_of(a)), *_functions]
 
 
 def find(name: str) -> Any:
@@ -40,7 +56,7 @@ def find(name: str) -> Any:
     try:
         return _by_name[fold(name)]
     except KeyError:
-        raise ValueError(unknown(name, [n for a in _activations.values() for n in names_of(a)])) from None
+        raise ValueError(unknown(name, names())) from None
 
 
 def names_of(activation: Any) -> tuple[str, ...]:

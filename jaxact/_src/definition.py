@@ -134,10 +134,15 @@ class Facts:
     settings: tuple[Mapping[str, Any], ...] = ()  # parameters that tests and tables cover beside the defaults
     ordered: tuple[str, ...] = ()  # parameters that must not decrease in this order
     keeps_integers: bool = False  # integer in, same integer dtype out, as jax.nn has it
+    reach: Callable[..., float] | None = None  # of the parameters: |x| up to which derivatives keep their accuracy
 
 
 class ElementwiseDefinition:
     """``y = f(x; parameters)``, one output element an input element."""
+
+    family = "elementwise"  # what the rule of selection knows it by
+    packed_family = "elementwise"  # the same, where its operands are the halves of one array
+    added: str | None = None  # a parameter that is added to the value of the rest
 
     def __init__(self, value: Body, facts: Facts):
         self.value = value

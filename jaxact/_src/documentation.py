@@ -2,7 +2,7 @@
 
 import inspect
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jaxact._src.definition import Facts, Parameter
 from jaxact._src.select import IMPLEMENTATIONS
@@ -20,7 +20,14 @@ def signature_of(parameters: Mapping[str, Parameter], *, inplace: bool) -> inspe
 
 
 def document(
-    facts: Facts, *, shapes: str, dtypes: str, saved: str, arguments: Sequence[tuple[str, str]], domain: str
+    facts: Facts,
+    *,
+    shapes: str,
+    dtypes: str,
+    saved: str,
+    arguments: Sequence[tuple[str, str]],
+    domain: str,
+    reach: str = "",
 ) -> str:
     """The docstring: the author's lines, then what every activation states."""
     lines = [facts.doc, ""]
@@ -33,6 +40,7 @@ def document(
     lines += [
         f"{n}: {t}" for n, t in (("Range", facts.range), ("Limits", facts.limits), ("Kinks", facts.kinks)) if t
     ]
+    lines += [f"Reach: {reach}."] if reach else []
     lines += [f"Saved for the backward: {saved}.", "", "Args:"]
     lines += _item("x", "A real array or number.")
     for name, text in arguments:
@@ -52,6 +60,31 @@ def _item(name: str, text: str) -> list[str]:
     if len(line) <= WIDTH:  # textwrap is slow, and this runs at import
         return [line]
     return textwrap.wrap(f"{name}: {text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def of_layer(own: str, doc: str, fields: Collection[str], more: Mapping[str, str]) -> str:
+    """The docstring of a layer: its own, and what its function's says.
+
+    Args:
+      own: What its class has.
+      doc: The function's docstring, with a section ``Args:``.
+      fields: The arguments of the function that are the layer's too.
+      more: The layer's other arguments, with what they are.
+    """
+    head, _, rest = inspect.cleandoc(doc).partition("\nArgs:\n")
+    section, _, tail = rest.partition("\n\n")
+    if tail.startswith("Returns:"):
+        tail = tail.partition("\n\n")[2]
+    entries: dict[str, list[str]] = {}
+    for line in section.splitlines():
+        if not line.startswith("    "):
+            entries[line.partition(":")[0].strip().lstrip("*")] = []
+        list(entries.values())[-1].append(line)
+    arguments = [line for n, lines in entries.items() if n in fields and n not in more for line in lines]
+    more = {**{n: "As for every activation." for n in fields if n not in entries}, **more}
+    arguments += [line for n, text in more.items() for line in _item(n, text)]
+    args = "\n".join(["Args:", *arguments, ""]) if arguments else ""
+    return "\n".join(filter(None, (f"{inspect.cleandoc(own)}\n", head, args, tail)))
 
 
 def describe(parameter: Parameter) -> str:

@@ -1,8 +1,9 @@
-"""Two primitives for every activation, so that one saved array serves every order of derivative.
+"""The primitives of every activation, so that one saved array serves every order of derivative.
 
 ``activation``  ``y = op(x, *parameters)``. Its JVP is the other one.
 ``linear``      ``t -> op'(x)·t``, the linearised operation. It saves x (or y), evaluates the derivative only when
                 it runs, transposes to itself, and its own JVP raises the order of `op`.
+``quantised``   The value and its quantisation in one; it has no derivative.
 
 What is decided when: the operation, its parameters and the requested implementation are part of the trace; the
 platform, and with it the profile of the elementary layer and the kernel, is known when lowered.
@@ -11,7 +12,9 @@ Nothing public gives all of one residual, forward and reverse mode of any order,
 backward: `jax.custom_jvp` saves f'(x) and evaluates it in the forward, `jax.custom_vjp` has no forward mode.
 """
 
+import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +24,12 @@ from jax import lax
 from jax.experimental import jet
 from jax.interpreters import ad, batching, mlir
 
-from jaxact._src import elementary
-from jaxact._src.operation import Operation, unbroadcast
-from jaxact._src.select import select
+from jaxact._src import elementary, sharding
+from jaxact._src.kernels import OLDEST, Kernel
+from jaxact._src.operation import DifferentiableOperation, Operation, unbroadcast
+from jaxact._src.packed import PackedOperation
+from jaxact._src.rule import Direction
+from jaxact._src.select import Target, select
 
 if TYPE_CHECKING:
     from jax.extend.core import Primitive
@@ -36,18 +42,20 @@ Mask = tuple[bool, ...]
 activation_p = Primitive("activation")
 linear_p = Primitive("activation_linear")
 linear_p.multiple_results = True
+quantised_p = Primitive("activation_quantised")
+quantised_p.multiple_results = True
 
 
 # -- evaluation: what the primitives mean, on one platform ----------------------------------------------------
 
 
-def _evaluate_activation(platform: str | None, *operands: Array, op: Operation) -> Array:
+def _evaluate_activation(platform: str | None, *operands: Array, op: Operation) -> Any:
     el = elementary.profile(platform, operands[0].dtype)
     return op.evaluate(el, *operands)
 
 
 def _evaluate_linear(
-    platform: str | None, *operands: Array, op: Operation, mask: Mask, transpose: bool
+    platform: str | None, *operands: Array, op: DifferentiableOperation, mask: Mask, transpose: bool
 ) -> tuple[Array, ...]:
     residuals, rest = operands[: len(mask)], operands[len(mask) :]
     el = elementary.profile(platform, residuals[0].dtype)
@@ -60,7 +68,11 @@ def _evaluate_linear(
     return op.transpose(el, residuals, rest[0], mask)
 
 
-_EVALUATE: dict[Primitive, Callable[..., Any]] = {activation_p: _evaluate_activation, linear_p: _evaluate_linear}
+_EVALUATE: dict[Primitive, Callable[..., Any]] = {
+    activation_p: _evaluate_activation,
+    linear_p: _evaluate_linear,
+    quantised_p: _evaluate_activation,
+}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -78,12 +90,12 @@ def _implementation(primitive: Primitive, *operands: Array, **parameters: Any) -
 # -- abstract values ------------------------------------------------------------------------------------------
 
 
-def _activation_aval(x: Any, *parameters: Any, op: Operation) -> Any:
-    return x
+def _activation_aval(x: Any, *parameters: Any, op: DifferentiableOperation) -> Any:
+    return op.aval(x)
 
 
-def _linear_avals(*operands: Any, op: Operation, mask: Mask, transpose: bool) -> list[Any]:
-    return [a for a, m in zip(operands, mask) if m] if transpose else [operands[0]]
+def _linear_avals(*operands: Any, op: DifferentiableOperation, mask: Mask, transpose: bool) -> list[Any]:
+    return [a for a, m in zip(operands, mask) if m] if transpose else [op.aval(operands[0])]
 
 
 # -- differentiation ------------------------------------------------------------------------------------------
@@ -94,24 +106,43 @@ def _is_zero(tangent: Any) -> bool:
 
 
 def _zero_of(primal: Any) -> Any:
-    return ad.Zero.from_primal_value(primal)  # type: ignore[attr-defined]
+    return ad.Zero(jax.typeof(primal).to_tangent_aval())
 
 
-def _activation_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+def _activation_jvp(
+    operands: Sequence[Any], tangents: Sequence[Any], *, op: DifferentiableOperation
+) -> tuple[Any, Any]:
     y = activation_p.bind(*operands, op=op)
+    if op.added is None:
+        return y, _tangent(y, operands, tangents, op)
+    others = [i for i in range(len(operands)) if i != op.added]
+    tangent = _tangent(y, [operands[i] for i in others], [tangents[i] for i in others], op.without_added())
+    passed = tangents[op.added]
+    if _is_zero(passed):
+        return y, tangent
+    passed = passed.astype(y.dtype)
+    return y, passed if _is_zero(tangent) else tangent + passed
+
+
+def _tangent(y: Any, operands: Sequence[Any], tangents: Sequence[Any], op: DifferentiableOperation) -> Any:
     mask = tuple(not _is_zero(t) for t in tangents)
     if not any(mask):
-        return y, _zero_of(y)
+        return _zero_of(y)
     op.check_differentiable()
     residuals, mask = op.residuals(y, operands, mask)
-    (tangent,) = linear_p.bind(
-        *residuals, *(t for t in tangents if not _is_zero(t)), op=op, mask=mask, transpose=False
-    )
-    return y, tangent
+    moving = (t for t in tangents if not _is_zero(t))
+    return linear_p.bind(*residuals, *moving, op=op, mask=mask, transpose=False)[0]
+
+
+def _quantised_jvp(operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+    if not all(map(_is_zero, tangents)):
+        op.check_differentiable()
+    outputs = quantised_p.bind(*operands, op=op)
+    return outputs, [_zero_of(v) for v in outputs]
 
 
 def _linear_jvp(
-    operands: Sequence[Any], tangents: Sequence[Any], *, op: Operation, mask: Mask, transpose: bool
+    operands: Sequence[Any], tangents: Sequence[Any], *, op: DifferentiableOperation, mask: Mask, transpose: bool
 ) -> tuple[Sequence[Any], Sequence[Any]]:
     n = len(mask)
     outputs = linear_p.bind(*operands, op=op, mask=mask, transpose=transpose)
@@ -149,7 +180,7 @@ def _curvature_terms(
     velocities: Sequence[Any],
     moving: Mask,
     *,
-    op: Operation,
+    op: DifferentiableOperation,
     mask: Mask,
     transpose: bool,
 ) -> list[Any]:
@@ -169,11 +200,11 @@ def _moved(
     velocities: Sequence[Any],
     moving: Mask,
     *,
-    op: Operation,
+    op: DifferentiableOperation,
     mask: Mask,
     transpose: bool,
 ) -> Sequence[Any]:
-    """How the linear map changes as its residuals move: it is differentiated as the ``jnp`` that it is."""
+    """How the linear map changes as its residuals move: what it is made of is differentiated."""
     n = len(mask)
     places = [i for i, m in enumerate(moving) if m]
 
@@ -181,9 +212,21 @@ def _moved(
         residuals = list(operands[:n])
         for i, value in zip(places, moved):
             residuals[i] = value
-        return _evaluate_linear(None, *residuals, *operands[n:], op=op, mask=mask, transpose=transpose)
+        return _spelled_out(linear_p, *residuals, *operands[n:], op=op, mask=mask, transpose=transpose)
 
     return jax.jvp(along, tuple(operands[i] for i in places), tuple(velocities))[1]
+
+
+def _spelled_out(primitive: Primitive, *operands: Any, op: DifferentiableOperation, **parameters: Any) -> Any:
+    """What an equation means, in terms of what has derivatives: the primitives on a pair, or jnp."""
+    if not isinstance(op, PackedOperation):
+        return _EVALUATE[primitive](None, *operands, op=op, **parameters)
+    if "mask" in parameters:
+        parameters["mask"] = (True, True)
+    if not parameters.get("transpose"):
+        return primitive.bind(*itertools.chain(*map(op.pick, operands)), op=op.pair, **parameters)
+    x, cotangent = operands
+    return (op.pack(*primitive.bind(*op.pick(x), cotangent, op=op.pair, **parameters)),)
 
 
 def _products(
@@ -191,7 +234,7 @@ def _products(
     slopes: Sequence[Any],
     rest: Sequence[Any],
     *,
-    op: Operation,
+    op: DifferentiableOperation,
     mask: Mask,
     transpose: bool,
 ) -> list[Any]:
@@ -206,7 +249,7 @@ def _products(
 
 
 def _linear_transpose(
-    cotangents: Sequence[Any], *operands: Any, op: Operation, mask: Mask, transpose: bool
+    cotangents: Sequence[Any], *operands: Any, op: DifferentiableOperation, mask: Mask, transpose: bool
 ) -> list[Any]:
     n = len(mask)
     asked = [ad.is_undefined_primal(t) for t in operands[n:]]
@@ -239,7 +282,7 @@ def _batch(
     out = primitive.bind(*fronted, **parameters)
     if not primitive.multiple_results:
         return out, 0
-    if not parameters["transpose"]:
+    if not parameters.get("transpose"):
         return out, [0] * len(out)
     # a cotangent has its operand's own shape again: drop the ones that aligned it
     mask = parameters["mask"]
@@ -252,10 +295,12 @@ def _batch(
 # -- Taylor mode ----------------------------------------------------------------------------------------------
 
 
-def _activation_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, op: Operation) -> tuple[Any, Any]:
+def _activation_jet(
+    primals: Sequence[Any], series: Sequence[Sequence[Any]], *, op: DifferentiableOperation
+) -> tuple[Any, Any]:
     """Coefficients of y from those of its operands: y' = sum of op_i(u)·u_i', order by order."""
     if not op.is_product:
-        plain = functools.partial(_evaluate_activation, None, op=op)
+        plain = functools.partial(_spelled_out, activation_p, op=op)
         return jet.jet(plain, primals, series, factorial_scaled=False)
     order = len(series[0])
     y = activation_p.bind(*primals, op=op)
@@ -283,7 +328,7 @@ def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **param
     """The linear map as a product of a derivative and its argument, each with a rule of its own."""
 
     if not parameters["op"].is_product:
-        plain = functools.partial(_evaluate_linear, None, **parameters)
+        plain = functools.partial(_spelled_out, linear_p, **parameters)
         return jet.jet(plain, primals, series, factorial_scaled=False)
 
     def product(*operands: Any) -> Any:
@@ -298,18 +343,31 @@ def _linear_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **param
 # -- inspection -----------------------------------------------------------------------------------------------
 
 
-def activations_in(jaxpr: Any) -> Iterator[tuple[str, Operation, Sequence[Any]]]:
-    """What a jaxpr and those within it do with activations: (what, operation, abstract operands)."""
+def activations_in(jaxpr: Any) -> Iterator[tuple[Operation, Direction, Mask, Sequence[Any]]]:
+    """What a jaxpr and those within it do with activations: the operation, its map, and the abstract operands."""
     from jax.extend.core import jaxprs_in_params  # noqa: PLC0415  (brings Pallas along, see Primitive above)
 
     for equation in jaxpr.eqns:
-        if equation.primitive is activation_p:
-            yield "value", equation.params["op"], [v.aval for v in equation.invars]
-        elif equation.primitive is linear_p:
-            what = "backward" if equation.params["transpose"] else "tangent"
-            yield what, equation.params["op"], [v.aval for v in equation.invars]
+        if equation.primitive in _EVALUATE:
+            yield *_asked(equation.params), [v.aval for v in equation.invars]
         for inner in jaxprs_in_params(equation.params):
             yield from activations_in(inner)
+
+
+def only_operation_in(fn: Callable[[Any], Any], x: Any) -> DifferentiableOperation | None:
+    """The operation that a function of one array consists of, if it is one activation and nothing else."""
+    jaxpr = jax.make_jaxpr(fn)(jax.ShapeDtypeStruct(x.shape, x.dtype)).jaxpr
+    while len(jaxpr.eqns) == 1 and not jaxpr.constvars:
+        (equation,) = jaxpr.eqns
+        if list(equation.invars) != list(jaxpr.invars) or list(equation.outvars) != list(jaxpr.outvars):
+            return None
+        if equation.primitive is activation_p:
+            return equation.params["op"]
+        inner = equation.params.get("jaxpr")
+        if inner is None:
+            return None
+        jaxpr = inner.jaxpr
+    return None
 
 
 # -- lowering -------------------------------------------------------------------------------------------------
@@ -317,12 +375,86 @@ def activations_in(jaxpr: Any) -> Iterator[tuple[str, Operation, Sequence[Any]]]
 
 def _lowering(primitive: Primitive, platform: str | None) -> Callable[..., Any]:
     def rule(ctx: Any, *operands: Any, **parameters: Any) -> Any:
-        op = parameters["op"]
-        choice = select(op.name, op.request, platform)
-        run = choice.kernel or functools.partial(_EVALUATE[primitive], platform, **parameters)
-        return mlir.lower_fun(run, multiple_results=primitive.multiple_results)(ctx, *operands)
+        op, direction, mask = _asked(parameters)
+        target = _target(ctx, platform)
+        choice = select(op, direction, mask, ctx.avals_in, target)
+        if choice.kernel is None:
+            run = functools.partial(_EVALUATE[primitive], platform, **parameters)
+            return mlir.lower_fun(run, multiple_results=primitive.multiple_results)(ctx, *operands)
+        return _lower_kernel(ctx, choice.kernel, target.placement.kind, operands)
 
     return rule
+
+
+def _asked(parameters: dict[str, Any]) -> tuple[Operation, Direction, Mask]:
+    """What an equation of either primitive computes."""
+    if "mask" not in parameters:
+        return parameters["op"], "value", ()
+    return parameters["op"], "backward" if parameters["transpose"] else "tangent", parameters["mask"]
+
+
+def _target(ctx: Any, platform: str | None) -> Target:
+    module = ctx.module_context
+    devices = getattr(module.axis_context, "num_devices", None)
+    placement = sharding.placement(ctx.avals_in, devices, exported=module.lowering_parameters.for_export)
+    target = _on(platform, module.backend.devices() if module.backend else (), placement)
+    if target.device is None and target.compute_capability not in (None, OLDEST):
+        # a limit of Mosaic GPU, which asks the default device and knows no other
+        obstacle = f"for a GPU that is not attached kernels are compiled for compute capability {OLDEST} only"
+        target = dataclasses.replace(target, obstacle=obstacle)
+    return target
+
+
+def here() -> Target:
+    """The default backend of this process, for one device of it."""
+    backend = jax.default_backend()
+    return _on("cuda" if backend == "gpu" else backend, jax.devices(), sharding.ALONE)
+
+
+def _on(platform: str | None, devices: Sequence[Any], placement: sharding.Placement) -> Target:
+    capabilities = [d.compute_capability for d in devices if hasattr(d, "compute_capability")]
+    return Target(
+        platform=platform,
+        compute_capability=min(capabilities, key=_version, default=None),
+        placement=placement,
+        device=next((d for d in devices if _is_attached(d)), None),
+    )
+
+
+def _version(capability: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in capability.split(".") if part.isdigit())
+
+
+def _is_attached(device: Any) -> bool:
+    """Whether a device is one of this process rather than of a topology that is only compiled for."""
+    try:
+        return device in jax.local_devices(backend=device.platform)
+    except RuntimeError:  # no such platform here
+        return False
+
+
+def _lower_kernel(ctx: Any, kernel: Kernel, kind: str, operands: Sequence[Any]) -> Any:
+    run = sharding.spread(kernel.run, ctx.avals_in, ctx.avals_out, kernel.rows, kind)
+    lower = mlir.lower_fun(run, multiple_results=True)
+    if kind == "explicit":
+        return lower(ctx, *operands)
+    module = ctx.module_context
+    if kind == "automatic":
+        # The partitioner counts devices by their places, so that any will do; JAX names them to those primitives
+        # only that are registered as in need of them.
+        context = dataclasses.replace(
+            module.axis_context,
+            device_assignment=tuple(module.backend.devices()[: module.axis_context.num_devices]),
+            abstract_mesh=sharding.mesh_of(ctx.avals_in),
+        )
+        ctx = ctx.replace(module_context=module.replace(axis_context=context))
+    with sharding.apart(ctx.avals_in):
+        return lower(ctx.replace(avals_in=_bare(ctx.avals_in), avals_out=_bare(ctx.avals_out)), *operands)
+
+
+def _bare(avals: Sequence[Any]) -> list[Any]:
+    """Shapes and dtypes alone, without a mesh to be split over or vary along."""
+    return [jax.core.ShapedArray(a.shape, a.dtype) for a in avals]
 
 
 def _register(primitive: Primitive, avals: Any, jvp: Any, jet_rule: Any) -> None:
@@ -330,12 +462,14 @@ def _register(primitive: Primitive, avals: Any, jvp: Any, jet_rule: Any) -> None
     primitive.def_abstract_eval(avals)
     ad.primitive_jvps[primitive] = jvp
     batching.primitive_batchers[primitive] = functools.partial(_batch, primitive)
-    jet.jet_rules[primitive] = jet_rule
+    if jet_rule is not None:
+        jet.jet_rules[primitive] = jet_rule
     mlir.register_lowering(primitive, _lowering(primitive, None))
     for platform in ("cpu", "cuda"):
         mlir.register_lowering(primitive, _lowering(primitive, platform), platform=platform)
 
 
 _register(activation_p, _activation_aval, _activation_jvp, _activation_jet)
+_register(quantised_p, lambda x, *, op: op.avals(x), _quantised_jvp, None)
 _register(linear_p, _linear_avals, _linear_jvp, _linear_jet)
 ad.primitive_transposes[linear_p] = _linear_transpose

@@ -2,12 +2,24 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import jax
 
-from jaxact._src import engine
-from jaxact._src.select import select
+from jaxact._src import engine, sharding
+from jaxact._src.select import Target, select
+
+# Compute capability, as NVIDIA publishes it.
+GPUS: Final = {
+    **dict.fromkeys(("v100",), "7.0"),
+    **dict.fromkeys(("t4",), "7.5"),
+    **dict.fromkeys(("a100", "a30"), "8.0"),
+    **dict.fromkeys(("a10", "a40"), "8.6"),
+    **dict.fromkeys(("l4", "l40s"), "8.9"),
+    **dict.fromkeys(("h100", "h200", "gh200"), "9.0"),
+    **dict.fromkeys(("b200", "gb200"), "10.0"),
+    **dict.fromkeys(("b300", "gb300"), "10.3"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,37 +67,52 @@ def _operands(row: Row) -> str:
     return " ".join(f"{d}[{','.join(map(str, s))}]" for s, d in zip(row.shapes, row.dtypes))
 
 
-def explain(fn: Callable[..., Any], *args: Any, platform: str | None = None) -> Explanation:
+def explain(
+    fn: Callable[..., Any], *args: Any, platform: str | None = None, gpu: str | None = None
+) -> Explanation:
     """List every activation inside a function: what will run, and why.
 
     Args:
-      fn: A function of arrays, differentiated or not; it is traced, not run.
+      fn: A function of arrays, differentiated or not; it is traced, not run. A kernel that the rule chooses and
+        this process has not yet checked is checked, as when it is lowered.
       *args: Its arguments, arrays or ``jax.ShapeDtypeStruct``.
       platform: ``"cpu"``, ``"cuda"`` or another platform of JAX; None is the default backend.
+      gpu: An NVIDIA GPU that this machine need not have, such as ``"h200"``, for ``platform="cuda"``.
 
     Returns:
       A tuple of rows (name, what, order, shapes, dtypes, implementation, reason) that prints as a table.
       Activations run with ``implementation="inline"`` are plain ``jnp`` and are not listed.
 
+    Raises:
+      ValueError: The GPU is not known, or given for another platform.
+
     >>> import jax, jax.numpy as jnp, jaxact
-    >>> print(jaxact.explain(jax.grad(lambda x: jaxact.relu(x).sum()), jnp.ones(8), platform="cpu"))
+    >>> def loss(x):
+    ...     return jaxact.relu(x, implementation="reference").sum()
+    >>> print(jaxact.explain(jax.grad(loss), jnp.ones(8), gpu="h200"))
     name  what      operands               implementation  reason
-    relu  value     float32[8]             reference       no kernel for relu on cpu
-    relu  backward  float32[8] float32[8]  reference       no kernel for relu on cpu
+    relu  value     float32[8]             reference       asked for by implementation='reference'
+    relu  backward  float32[8] float32[8]  reference       asked for by implementation='reference'
     """
-    where = platform or _default_platform()
+    target = _machine(platform, gpu)
     jaxpr = jax.make_jaxpr(fn)(*args).jaxpr
-    return Explanation(_row(what, op, avals, where) for what, op, avals in engine.activations_in(jaxpr))
+    return Explanation(_row(*found, target) for found in engine.activations_in(jaxpr))
 
 
-def _default_platform() -> str:
-    backend = jax.default_backend()
-    return "cuda" if backend == "gpu" else backend
+def _machine(platform: str | None, gpu: str | None) -> Target:
+    if gpu is None:
+        return engine.here() if platform is None else Target(platform, None, sharding.ALONE)
+    if platform not in (None, "cuda"):
+        raise ValueError(f"explain: gpu={gpu!r} is of platform 'cuda', got platform={platform!r}")
+    if gpu.lower() not in GPUS:
+        raise ValueError(f"explain: gpu must be one of {sorted(GPUS)}, got {gpu!r}")
+    return Target("cuda", GPUS[gpu.lower()], sharding.ALONE)
 
 
-def _row(what: str, op: Any, avals: Sequence[Any], platform: str) -> Row:
+def _row(op: Any, what: Any, mask: Sequence[bool], avals: Sequence[Any], machine: Target) -> Row:
     try:
-        choice = select(op.name, op.request, platform)
+        target = dataclasses.replace(machine, placement=sharding.placement(avals))
+        choice = select(op, what, mask, avals, target)
         implementation, reason = choice.implementation, choice.reason
     except NotImplementedError as error:
         implementation, reason = "error", str(error)

@@ -128,6 +128,7 @@ def elementwise(
     settings: Sequence[Mapping[str, Any]] = ...,
     ordered: Sequence[str] = ...,
     keeps_integers: bool = ...,
+    reach: Callable[..., float] | None = ...,
 ) -> Callable[[Body], Elementwise]: ...
 
 
@@ -145,6 +146,7 @@ def elementwise(
     settings: Sequence[Mapping[str, Any]] = (),
     ordered: Sequence[str] = (),
     keeps_integers: bool = False,
+    reach: Callable[..., float] | None = None,
 ) -> Elementwise | Callable[[Body], Elementwise]:
     r"""Make an activation of a function of one array, written in plain ``jnp``.
 
@@ -165,6 +167,8 @@ def elementwise(
       ordered: Parameters that must not decrease in this order, such as limits.
       keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
         is promoted as by ``jnp.tanh``).
+      reach: For periodic functions, a function of the parameters: the absolute x up to which the derivatives keep
+        their accuracy. Beyond it they are those of an x nearby.
 
     Returns:
       The activation, a callable with ``derivative``, ``second_derivative`` and ``output_derivative`` decorators.
@@ -194,6 +198,7 @@ def elementwise(
             settings=tuple(settings),
             ordered=tuple(ordered),
             keeps_integers=keeps_integers,
+            reach=reach,
         )
         activation = Elementwise(ElementwiseDefinition(body, facts))
         activation.__qualname__ = body.__qualname__
@@ -201,6 +206,15 @@ def elementwise(
         return activation
 
     return make if value is None else make(value)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def named(function: F) -> F:
+    """Decorate a function of one array that has no record, so that it is found by name."""
+    catalogue.add_function(function)
+    return function
 
 
 def _document(definition: ElementwiseDefinition) -> str:
@@ -221,7 +235,16 @@ def _document(definition: ElementwiseDefinition) -> str:
             ("inplace", "Let the result overwrite `x`, which must not be used again."),
         ],
         domain="A parameter is outside its domain or does not broadcast against `x`.",
+        reach=_reach(definition),
     )
+
+
+def _reach(definition: ElementwiseDefinition) -> str:
+    reach = definition.facts.reach
+    if reach is None:
+        return ""
+    end = reach(**{n: p.default for n, p in definition.parameters.items()})
+    return f"derivatives keep their accuracy up to an absolute x of {end:g} (at the defaults)"
 
 
 # -- from checked parameters to a jitted callable ---------------------------------------------------------------

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from jaxact._src import elementary
-from jaxact._src.operation import ElementwiseOperation, Operation
+from jaxact._src.operation import DifferentiableOperation, ElementwiseOperation
 
 Array = jax.Array
 
@@ -46,7 +46,7 @@ def _differentiable(operation: ElementwiseOperation) -> Callable[..., Array]:
     return value
 
 
-def rowwise(operation: Operation) -> Callable[..., Array]:
+def rowwise(operation: DifferentiableOperation) -> Callable[..., Array]:
     """A rowwise operation likewise; its rule is its linear map in terms of y."""
 
     def run(*operands: Array) -> Array:
@@ -58,7 +58,7 @@ def rowwise(operation: Operation) -> Callable[..., Array]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _linearised(operation: Operation) -> Callable[..., Array]:
+def _linearised(operation: DifferentiableOperation) -> Callable[..., Array]:
     # The rule is written in y, whatever the engine would keep; under jit XLA keeps what it likes.
     operation = dataclasses.replace(operation, residual="output")  # type: ignore[type-var]
 

@@ -3,30 +3,62 @@
 import abc
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from jaxact._src.definition import ElementwiseDefinition, X
 from jaxact._src.elementary import Elementary
-from jaxact._src.select import Implementation
+
+if TYPE_CHECKING:
+    from jaxact._src.select import Implementation
 
 Array = jax.Array
 Residual = Literal["input", "output"]
 
 
 class Operation(abc.ABC):
-    """The engine's view of an activation: hashable, and the same for every operand."""
+    """What selection and lowering know of an activation: hashable, and the same for every operand."""
 
     name: str
-    request: Implementation | None
-    wrt: tuple[int, ...]
+    request: "Implementation | None"
+    wrt: tuple[int, ...] = ()
+
+    @property
+    @abc.abstractmethod
+    def family(self) -> str:
+        """What the rule of selection knows it by."""
+
+    @abc.abstractmethod
+    def row_length(self, x: Any) -> int:
+        """How many elements of operand x one result depends on; 0 where it is elementwise."""
+
+    @property
+    @abc.abstractmethod
+    def is_masked(self) -> bool:
+        """Whether a mask excludes some of them."""
 
     @property
     @abc.abstractmethod
     def saves_output(self) -> bool:
         """Whether the linear map is a function of y rather than of the operands."""
+
+    @abc.abstractmethod
+    def check_differentiable(self) -> None:
+        """Raise where differentiating makes no sense, as when x was overwritten."""
+
+    @abc.abstractmethod
+    def evaluate(self, el: Elementary, *operands: Array) -> Any:
+        """The value."""
+
+
+class DifferentiableOperation(Operation):
+    """The engine's view of an activation: the value and its linear map."""
+
+    def aval(self, x: Any) -> Any:
+        """The abstract value, from that of operand 0."""
+        return x
 
     @property
     @abc.abstractmethod
@@ -39,9 +71,14 @@ class Operation(abc.ABC):
     ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
         """What the linear map keeps, and which of it stands for operands with a tangent."""
 
+    @property
     @abc.abstractmethod
-    def check_differentiable(self) -> None:
-        """Raise ValueError where differentiating makes no sense, as when x was overwritten."""
+    def added(self) -> int | None:
+        """The operand that is added to the result of the others, so that its tangent passes through, if any."""
+
+    @abc.abstractmethod
+    def without_added(self) -> "DifferentiableOperation":
+        """The operation without that operand: nothing of it is kept."""
 
     @abc.abstractmethod
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
@@ -58,7 +95,7 @@ class Operation(abc.ABC):
         """The cotangents of the operands in `mask`."""
 
     @abc.abstractmethod
-    def differentiate(self, operand: int, *, of_input: bool = False) -> "Operation":
+    def differentiate(self, operand: int, *, of_input: bool = False) -> "DifferentiableOperation":
         """The derivative in one operand, itself an operation (of x even where y is saved, if `of_input`)."""
 
 
@@ -74,7 +111,7 @@ def unbroadcast(cotangent: Array, operand: Array) -> Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class ElementwiseOperation(Operation):
+class ElementwiseOperation(DifferentiableOperation):
     """An elementwise definition: operands are x (or y, where that is the residual) and the array parameters.
 
     Attributes:
@@ -94,7 +131,7 @@ class ElementwiseOperation(Operation):
     wrt: tuple[int, ...] = ()
     of_output: bool = False
     residual: Residual = "input"
-    request: Implementation | None = None
+    request: "Implementation | None" = None
     inplace: bool = False
 
     @property
@@ -106,6 +143,17 @@ class ElementwiseOperation(Operation):
         parts += [*self.arrays, *(["wrt=" + ",".join(map(str, self.wrt))] if self.wrt else [])]
         parts += [f"residual={self.residual}"] + ([self.request] if self.request else [])
         return f"<{' '.join(parts)}>"
+
+    @property
+    def family(self) -> str:
+        return self.definition.family
+
+    def row_length(self, x: Any) -> int:
+        return 0
+
+    @property
+    def is_masked(self) -> bool:
+        return False
 
     @property
     def saves_output(self) -> bool:
@@ -128,6 +176,14 @@ class ElementwiseOperation(Operation):
                 + (", or pass residual='output'" if self.definition.has_output_derivative else "")
             )
 
+    @property
+    def added(self) -> int | None:
+        name = self.definition.added
+        return None if self.wrt or name not in self.arrays else 1 + self.arrays.index(name)
+
+    def without_added(self) -> "ElementwiseOperation":
+        return dataclasses.replace(self, arrays=tuple(n for n in self.arrays if n != self.definition.added))
+
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
         return self._at(el, operands, self.wrt).astype(operands[0].dtype)
 
@@ -143,12 +199,15 @@ class ElementwiseOperation(Operation):
     def transpose(
         self, el: Elementary, residuals: Sequence[Array], cotangent: Array, mask: Sequence[bool]
     ) -> tuple[Array, ...]:
-        ct = cotangent.astype(el.dtype)
         return tuple(
-            unbroadcast(self._slope(el, residuals, i) * ct, residuals[i]).astype(residuals[i].dtype)
+            unbroadcast(self.term(el, residuals, i, cotangent), residuals[i]).astype(residuals[i].dtype)
             for i, m in enumerate(mask)
             if m
         )
+
+    def term(self, el: Elementary, residuals: Sequence[Array], operand: int, cotangent: Array) -> Array:
+        """The cotangent of an operand before it is summed to that operand's shape, in the profile's dtype."""
+        return self._slope(el, residuals, operand) * cotangent.astype(el.dtype)
 
     def differentiate(self, operand: int, *, of_input: bool = False) -> "ElementwiseOperation":
         of_output = self.of_output or (self.saves_output and not of_input)

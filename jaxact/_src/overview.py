@@ -1,10 +1,9 @@
 """What there is to say of every activation, as plain data: for the command line and for the documentation."""
 
 import dataclasses
-import importlib
+import inspect
 from typing import Any
 
-import jaxact
 from jaxact._src import catalogue, dialects
 from jaxact._src.documentation import describe
 from jaxact._src.function import Elementwise
@@ -12,6 +11,7 @@ from jaxact._src.rowwise import Rowwise
 
 KINDS = ("elementwise", "trainable", "rows", "gated")
 Activation = Elementwise | Rowwise
+_TRAINABLE = ("blends", "parametric", "periodic", "rational", "trained")  # files of `jaxact.activations`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,20 +37,23 @@ def entries() -> list[Entry]:
         Entry(name, kind_of(a), a.definition.facts.aliases, summary(a))
         for name, a in catalogue.activations().items()
     ]
-    gated = importlib.import_module("jaxact.gated")  # its name in the package is that of its function
-    found += [
-        Entry(name, "gated", (), summary(function))
-        for name, function in vars(gated).items()
-        if name in jaxact.__all__ and getattr(function, "__module__", None) == gated.__name__
-    ]
+    found += [Entry(name, kind_of(f), (), summary(f)) for name, f in catalogue.functions().items()]
     return sorted(found, key=lambda entry: entry.name)
 
 
-def kind_of(activation: Activation) -> str:
-    """Which of `KINDS` an activation with a record is."""
+def kind_of(activation: Any) -> str:
+    """Which of `KINDS` an activation is: the file that it stands in tells."""
+    package, _, room = activation.__module__.rpartition(".")
     if isinstance(activation, Rowwise):
         return "rows"
-    return "trainable" if activation.__module__.startswith("jaxact.activations.parametric") else "elementwise"
+    if room == "gated":
+        return "gated"
+    return "trainable" if package == "jaxact.activations" and room in _TRAINABLE else "elementwise"
+
+
+def has_record(activation: Any) -> bool:
+    """Whether more is known of an activation than its docstring."""
+    return isinstance(activation, Elementwise | Rowwise)
 
 
 def summary(function: Any) -> str:
@@ -58,8 +61,11 @@ def summary(function: Any) -> str:
     return (function.__doc__ or "").strip().split("\n")[0]
 
 
-def facts(activation: Activation) -> dict[str, Any]:
-    """All that the record of an activation says, and what follows from it."""
+def facts(activation: Any) -> dict[str, Any]:
+    """All that the record of an activation says, and what follows from it; else its docstring."""
+    if not has_record(activation):
+        name, doc = activation.__name__, inspect.getdoc(activation)
+        return {"name": name, "kind": kind_of(activation), "summary": summary(activation), "description": doc}
     own = activation.definition.facts
     return {
         "name": own.name,

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from jaxact._src.definition import Facts, Parameter, is_array, read_parameter
 from jaxact._src.documentation import describe, document
 from jaxact._src.elementary import Elementary, profile
 from jaxact._src.function import check_residual, promoted, real_array, varying_alike
-from jaxact._src.operation import Operation, Residual, unbroadcast
+from jaxact._src.operation import DifferentiableOperation, Residual, unbroadcast
 from jaxact._src.select import Implementation, check_implementation, requested
 
 Array = jax.Array
@@ -59,21 +60,22 @@ class RowwiseDefinition:
         return {**own, "axis": _AXIS, "scale": _SCALE}
 
     def bind(self, positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-        """Check what is the same in every call, which a mask is not, and complete it with its defaults.
+        """Check what may be the same in every call, and complete it with its defaults; a mask where there is one.
 
         Raises:
           TypeError: A parameter is unknown, given twice or of the wrong kind.
           ValueError: A parameter is a number outside its domain.
         """
-        given = _given(self.name, list(self.parameters), positional, named)
+        given = _given(self.name, list(self.parameters), positional, named, ("where",))
         bound = {n: given.get(n, p.default) for n, p in self.parameters.items()}
         axis = bound["axis"]
         checked = {n: p.check(self.name, bound[n]) for n, p in self.parameters.items() if n != "axis"}
-        return {**checked, "axis": None if axis is None else _hashable(self.name, axis)}
+        masks = {"where": _mask(given["where"])} if "where" in given else {}
+        return {**checked, "axis": None if axis is None else _hashable(self.name, axis), **masks}
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class RowwiseOperation(Operation):
+class RowwiseOperation(DifferentiableOperation):
     """A rowwise definition along given axes: operands are x (or y) and, by name, `where` and the parameter.
 
     Attributes:
@@ -95,10 +97,23 @@ class RowwiseOperation(Operation):
     request: Implementation | None = None
 
     wrt = ()  # it is the value; its derivatives are differentiated as the jnp that they are
+    added = None
 
     @property
     def name(self) -> str:  # type: ignore[override]
         return self.definition.name
+
+    @property
+    def family(self) -> str:
+        return self.name
+
+    def row_length(self, x: Any) -> int:
+        shape = [n for n in (x.shape[a] for a in self.axes) if isinstance(n, int)]
+        return math.prod(shape) if len(shape) == len(self.axes) else 0
+
+    @property
+    def is_masked(self) -> bool:
+        return "where" in self.arrays
 
     @property
     def saves_output(self) -> bool:
@@ -122,6 +137,9 @@ class RowwiseOperation(Operation):
         # a mask of excluded entries has done its work: y is 0 there
         kept = [i for i, n in enumerate(self.arrays, start=1) if n != "where"]
         return (y, *(operands[i] for i in kept)), (mask[0], *(mask[i] for i in kept))
+
+    def without_added(self) -> DifferentiableOperation:
+        return self
 
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
         return self._value(el, operands).astype(operands[0].dtype)
@@ -150,7 +168,7 @@ class RowwiseOperation(Operation):
                 out.append(unbroadcast(self._parameter_derivative(y, parameters) * ct, residuals[i]))
         return tuple(v.astype(r.dtype) for v, r in zip(out, (r for r, m in zip(residuals, mask) if m)))
 
-    def differentiate(self, operand: int, *, of_input: bool = False) -> Operation:
+    def differentiate(self, operand: int, *, of_input: bool = False) -> DifferentiableOperation:
         raise NotImplementedError(f"{self.name} has no elementwise derivatives")
 
     def _along_x(self, body: Body | None, y: Array, t: Array, parameters: dict[str, Any]) -> Array:
@@ -312,8 +330,12 @@ def _bound(
     )
     arrays = {n: v for n, v in call.items() if n != "where" and is_array(v)}
     if call["where"] is not None:
-        arrays["where"] = np.asarray(call["where"]) if isinstance(call["where"], bool | list) else call["where"]
+        arrays["where"] = _mask(call["where"])
     return arrays, static
+
+
+def _mask(where: Any) -> Any:
+    return np.asarray(where) if isinstance(where, bool | list) else where
 
 
 def _given(

@@ -4,8 +4,18 @@ import contextlib
 import contextvars
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import jax
+
+from jaxact._src import kernels, proof, rule
+from jaxact._src.kernels import Kernel
+from jaxact._src.rule import Direction
+from jaxact._src.sharding import Placement
+
+if TYPE_CHECKING:
+    from jaxact._src.operation import Operation
 
 Implementation = Literal["pallas", "prefer_pallas", "reference", "inline"]
 IMPLEMENTATIONS: tuple[str, ...] = get_args(Implementation)
@@ -62,31 +72,102 @@ def use(*, implementation: Implementation | None) -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Target:
+    """What a program is lowered for.
+
+    Attributes:
+      platform: ``"cpu"``, ``"cuda"``, or None where no lowering of ours is for it.
+      compute_capability: Of its GPU, such as ``"9.0"``; None where that is not known.
+      placement: How the operands lie on its devices.
+      device: Such a device of this process, or None for one that is only compiled for.
+      obstacle: What else keeps kernels from being compiled for it, or None.
+    """
+
+    platform: str | None
+    compute_capability: str | None
+    placement: Placement
+    device: jax.Device | None = None
+    obstacle: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Choice:
     """What runs, and the reason a user can read.
 
     Attributes:
-      implementation: ``"pallas"``, ``"reference"`` or ``"inline"``.
+      implementation: ``"pallas"`` or ``"reference"``.
       reason: Why.
       kernel: The kernel, where one was chosen.
     """
 
     implementation: str
     reason: str
-    kernel: Callable[..., Any] | None = None
+    kernel: Kernel | None = None
 
 
-def select(name: str, request: Implementation | None, platform: str | None) -> Choice:
-    """Choose the implementation of operation `name` on a platform.
+def select(
+    op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any], target: Target
+) -> Choice:
+    """Choose the implementation of an operation.
+
+    Args:
+      op: The operation, with the implementation that was asked for.
+      direction: Its value, or its linear map applied to tangents or to a cotangent.
+      mask: The operands of the operation that have a tangent or are asked for their cotangent.
+      operands: Abstract operands, as the primitive has them.
+      target: What it is lowered for.
 
     Raises:
       NotImplementedError: A kernel was asked for by ``implementation="pallas"`` and cannot run.
     """
-    where = f"on {platform}" if platform else "on a platform known when lowered"
-    reason = f"no kernel for {name} {where}"
-    if request == "pallas":
+    if op.request == "reference":
+        return Choice("reference", "asked for by implementation='reference'")
+    if op.request is None:
+        return _by_the_rule(op, direction, mask, operands, target)
+    found = _kernel(op, direction, mask, operands, target)
+    if isinstance(found, Kernel):
+        return Choice("pallas", f"asked for by implementation={op.request!r}", found)
+    if op.request == "pallas":
         raise NotImplementedError(
-            f"implementation='pallas' was asked for, but there is {reason}; "
+            f"implementation='pallas' was asked for, but {op.name} ({direction}) has no kernel here: {found}; "
             "use 'prefer_pallas' to fall back to the reference"
         )
-    return Choice("reference", reason)
+    return Choice("reference", found)
+
+
+def _by_the_rule(
+    op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any], target: Target
+) -> Choice:
+    line = rule.row(op.family, direction, op.row_length(operands[0]), op.is_masked)
+    machine = kernels.why_not_here(target.platform, target.compute_capability) or target.obstacle
+    if machine or not line.kernel:
+        return Choice("reference", machine or line.evidence)
+    found = _kernel(op, direction, mask, operands, target)
+    if not isinstance(found, Kernel):
+        return Choice("reference", found)
+    failure = proof.failure(found, op, direction, mask, target.compute_capability, target.device)
+    if failure:
+        return Choice("reference", failure)
+    return Choice("pallas", line.evidence, found)
+
+
+def _kernel(
+    op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any], target: Target
+) -> Kernel | str:
+    """The kernel, or why none can run."""
+    capability = target.compute_capability
+    if op.request == "pallas" and capability is None:
+        capability = kernels.OLDEST  # what Mosaic compiles for where it does not know: a demand outranks a doubt
+    doubt = None if op.request == "pallas" else target.obstacle
+    machine = kernels.why_not_here(target.platform, capability) or doubt
+    if machine:
+        return machine
+    found = kernels.find(op, direction, mask, operands)
+    if not isinstance(found, Kernel):
+        return found
+    unasked = op.request is None
+    return (
+        kernels.why_not(found, target.platform, capability)
+        or target.placement.why_not(operands, found.rows, unasked=unasked)
+        or found
+    )

@@ -1,6 +1,7 @@
 """What the activations by cases share."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,13 @@ Array = jax.Array
 def step(condition: Array, x: Array) -> Array:
     """1 where the condition holds, else 0, in the dtype of x."""
     return condition.astype(x.dtype)
+
+
+def choose(condition: Array | bool, yes: Real, no: Real) -> Any:
+    """jnp.where, but a condition on a number is decided here: Mosaic GPU lowers no select by a scalar."""
+    if isinstance(condition, bool):
+        return yes if condition else no
+    return jnp.where(condition, yes, no)
 
 
 def clamp(low: Real, x: Array, high: Real) -> Array:

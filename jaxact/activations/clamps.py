@@ -74,13 +74,30 @@ hard_tanh.derive_like(clip)
     kinks="the derivative is 0 at both ends, -3 and 3",
 )
 def hard_sigmoid(x: Array) -> Array:
-    """The logistic function's piecewise-linear form (Keras before version 3 had 0.2 x + 0.5)."""
+    """The logistic function's piecewise-linear form (in Keras before version 3: hard_sigmoid_keras2)."""
     return clamp(0.0, x + 3.0, 6.0) / 6.0
 
 
 @hard_sigmoid.derivative
 def _(x: Array) -> Array:
     return inside(-3.0, x, 3.0) * (1.0 / 6.0)
+
+
+@elementwise(
+    formula=r"\min(\max(0.2 x + 0.5, 0), 1)",
+    source="Keras before version 3, which has it from Theano; ONNX HardSigmoid",
+    range="[0, 1]",
+    limits="0, 1",
+    kinks="the derivative is 0 at both ends, -2.5 and 2.5",
+)
+def hard_sigmoid_keras2(x: Array) -> Array:
+    """The steeper hard sigmoid of Keras before version 3, a line between -2.5 and 2.5."""
+    return clamp(0.0, x + 2.5, 5.0) / 5.0
+
+
+@hard_sigmoid_keras2.derivative
+def _(x: Array) -> Array:
+    return inside(-2.5, x, 2.5) * 0.2
 
 
 @elementwise(

@@ -1,4 +1,4 @@
-"""Activations that change the shape or draw noise: plain functions of the others."""
+"""Activations that change the shape, draw noise or check it, as plain functions of the others."""
 
 import inspect
 from collections.abc import Sequence
@@ -11,13 +11,15 @@ from jax import lax
 
 from jaxact._src.definition import Positive, is_array, read_parameter
 from jaxact._src.elementary import profile
-from jaxact._src.function import promoted, real_array
+from jaxact._src.function import named, promoted, real_array
+from jaxact.activations.parametric import prelu
 from jaxact.activations.rectifiers import relu
 from jaxact.activations.rowwise import softmax
 
 Array = jax.Array
 
 
+@named
 def gumbel_softmax(
     x: Any,
     key: Array,
@@ -86,6 +88,7 @@ def _one_hot(x: Array, axis: int | tuple[int, ...] | None) -> Array:
     return jnp.moveaxis(hot.reshape(moved.shape), behind, axes)
 
 
+@named
 def crelu(x: Any, axis: int = -1) -> Array:
     r"""The positive and the negative part of `x`, one behind the other.
 
@@ -115,6 +118,7 @@ def crelu(x: Any, axis: int = -1) -> Array:
     return relu(jnp.concatenate([x, -x], axis=axis))
 
 
+@named
 def maxout(x: Any, num_pieces: int, axis: int = -1) -> Array:
     r"""The largest of each group of `num_pieces` neighbours.
 
@@ -149,6 +153,77 @@ def maxout(x: Any, num_pieces: int, axis: int = -1) -> Array:
         raise ValueError(f"maxout: num_pieces must divide the {size} entries of axis {axis}, got {num_pieces}")
     groups = x.reshape((*x.shape[:axis], size // num_pieces, num_pieces, *x.shape[axis + 1 :]))
     return jnp.max(groups, axis=axis + 1)
+
+
+@named
+def prelu_channelwise(x: Any, negative_slope: Any, axis: int = 1, **options: Any) -> Array:
+    r"""`prelu` with one slope for each channel, where channels need not be last.
+
+    Formula: ``\max(x, 0) + s_c \min(x, 0)``, c the index along `axis`
+
+    Shapes: any; that of the result is the same.
+    Dtypes: those of `prelu`.
+    Range: (-inf, inf)
+    Kinks: the derivative at 0 is the slope.
+    Saved for the backward: the input.
+
+    Args:
+      x: A real array.
+      negative_slope: A number, an array of one, or a vector with a slope for each channel.
+      axis: The channel axis, 1 as in torch.nn.PReLU.
+      **options: Those of `prelu`.
+
+    Returns:
+      An array of the shape of `x`.
+
+    Raises:
+      TypeError: `x` is complex or no array, or a slope is no number.
+      ValueError: The slopes are no vector of the size of the axis, or `axis` is out of range.
+    """
+    if is_array(negative_slope) and negative_slope.size != 1:
+        x = real_array("prelu_channelwise", x)
+        axis = _axis("prelu_channelwise", axis, x)
+        if negative_slope.shape != (x.shape[axis],):
+            raise ValueError(
+                f"prelu_channelwise: negative_slope {negative_slope.shape} must have a slope for each of the "
+                f"{x.shape[axis]} channels along axis {axis} of x {x.shape}; did you mean another axis?"
+            )
+        negative_slope = negative_slope.reshape(-1, *(1,) * (x.ndim - axis - 1))
+    elif is_array(negative_slope):
+        negative_slope = negative_slope.reshape(())
+    return prelu(x, negative_slope, **options)
+
+
+@named
+def softmax_keras2(x: Any, axis: int | Sequence[int] = -1, where: Any = None, **options: Any) -> Array:
+    """`softmax` as Keras before version 3 has it: a vector without a batch axis is an error.
+
+    Shapes: at least two axes; that of the result is the same.
+    Dtypes: those of `softmax`.
+    Range: [0, 1], a row sums to 1
+    Kinks: none
+    Saved for the backward: the result.
+
+    Args:
+      x: A real array.
+      axis: The axis of a row, or several.
+      where: Which entries take part.
+      **options: Those of `softmax`.
+
+    Returns:
+      An array of the shape of `x`.
+
+    Raises:
+      TypeError: `x` is complex or no array.
+      ValueError: `x` has fewer than two axes, or `axis` is out of range.
+    """
+    x = real_array("softmax_keras2", x)
+    if x.ndim < 2:
+        raise ValueError(
+            f"softmax_keras2: x must have two axes or more, as in Keras before version 3, got shape {x.shape}; "
+            "add a batch axis or use softmax"
+        )
+    return softmax(x, axis, where, **options)
 
 
 def _axis(owner: str, axis: int, x: Array) -> int:

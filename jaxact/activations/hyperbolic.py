@@ -76,7 +76,7 @@ def _capped(el: Elementary, x: Array, cap: Positive) -> Array:
     return hi + lo
 
 
-def _capped_sech2(el: Elementary, x: Array, cap: Positive, shift: int = 0) -> Array:
+def capped_sech2(el: Elementary, x: Array, cap: Positive, shift: int = 0) -> Array:
     """2**shift * sech(x / cap)**2; the exponent is large, so it is split in two words."""
     a = el.upper(jnp.abs(x), 0.5 * el.vanishing(shift + 2) * cap)
     return el.sech2(*el.quotient(a, 0.0, cap), shift=shift)
@@ -98,12 +98,12 @@ def softcap(el: Elementary, x: Array, cap: Positive) -> Array:
 
 @softcap.derivative
 def _(el: Elementary, x: Array, cap: Positive) -> Array:
-    return _capped_sech2(el, x, cap)
+    return capped_sech2(el, x, cap)
 
 
 @softcap.second_derivative
 def _(el: Elementary, x: Array, cap: Positive) -> Array:
-    bend = el.tanh(x / cap) * _capped_sech2(el, x, cap, el.shift)
+    bend = el.tanh(x / cap) * capped_sech2(el, x, cap, el.shift)
     return -(bend / cap) * 2.0 ** (1 - el.shift)
 
 

@@ -1,7 +1,7 @@
 """The halves of the limited forms of SwiGLU: swish and clip with limits that keep 16-bit results finite."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from jaxact._src.definition import Positive, Real, is_array
 from jaxact._src.elementary import Elementary
 from jaxact._src.function import elementwise
+from jaxact._src.words import Words
 from jaxact.activations._cases import clamp, inside
+from jaxact.activations.hyperbolic import capped_sech2, softcap
 from jaxact.activations.logistic import silu
 from jaxact.activations.parametric import carry, plus, swish_beta
 
@@ -125,3 +127,91 @@ def _(el: Elementary, x: Array, limit: Positive, offset: Real) -> Array:
 @clip_offset.derivative("offset")
 def _(el: Elementary, x: Array, limit: Positive, offset: Real) -> Array:
     return jnp.ones_like(x)
+
+
+# -- situ: the sigmoid of x times a soft cap, with e = exp(-|x|) and w = exp(-2 |x| / cap) ------------------------
+
+_WORDS = 20.0  # the domain of an exponential in words
+_BY_CAP = softcap.definition.body(("cap",))
+
+
+class _Curves(NamedTuple):
+    """|tanh(x / cap)|, sech(x / cap)**2 and e, beside one another in words."""
+
+    t: Words
+    s: Words
+    e: Words
+    near: Array
+
+    @classmethod
+    def of(cls, el: Elementary, x: Array, cap: Any) -> Self:
+        a = Words.of(el, jnp.abs(x))
+        double = 2.0 * (Words.of(el, el.upper(a.hi, _WORDS * cap)) / cap)
+        e, w = (-a.limited(_WORDS)).exp(), (-double.limited(_WORDS)).exp()
+        d = 1.0 + w
+        return cls((1.0 - w) / d, 4.0 * w / (d * d), e, (a.hi < _WORDS) & (double.hi < _WORDS))
+
+
+def _part(el: Elementary, x: Array, factor: Array) -> Array:
+    """factor * sigmoid(x)."""
+    E = el.decay(x, el.shift)
+    d = 1.0 + E * 2.0**-el.shift
+    return jnp.where(x < 0.0, ((factor * E) / d) * 2.0**-el.shift, factor / d)
+
+
+@elementwise(
+    aliases=("sigmoid_tanh_unit",),
+    formula=r"c \tanh(x / c) \cdot \sigma(x)",
+    source="Kimi Team 2026, Kimi K3: open frontier intelligence, arXiv:2607.24653, section 2.3.2; there cap is 4",
+    range="within plus and minus cap, at least -0.2785",
+    limits="0, cap",
+    settings=({"cap": 25.0}, {"cap": 1.0}, {"cap": 0.3}),
+)
+def situ(el: Elementary, x: Array, cap: Positive = 4.0) -> Array:
+    """Sigmoid tanh unit: silu whose factor x is softly capped, the gate of SiTU-GLU."""
+    capped = softcap.value(el.full, x, cap)
+    if not el.lite:
+        t, _, _, near = _Curves.of(el, x, cap)
+        size = jnp.where(near & (jnp.abs(x) > 0.125 * cap), (t * cap).value, jnp.abs(capped))
+        capped = size * el.sign(x)
+    return _part(el, x, capped)
+
+
+@situ.derivative
+def _(el: Elementary, x: Array, cap: Positive) -> Array:
+    el = el.full
+    t, s, e, near = _Curves.of(el, x, cap)
+    E, S = el.decay(x, el.shift), capped_sech2(el, x, cap, el.shift)
+    d = 1.0 + E * 2.0**-el.shift
+    slope = jnp.abs(softcap.value(el, x, cap)) / d
+    right = ((S + slope * E) / d) * 2.0**-el.shift
+    inner = S * 2.0**-el.shift - slope
+    exact = (s - (t * cap) / (1.0 + e)).value
+    left = ((E * jnp.where(near, exact, inner)) / d) * 2.0**-el.shift
+    return jnp.where(x < 0.0, left, right)
+
+
+@situ.second_derivative
+def _(el: Elementary, x: Array, cap: Positive) -> Array:
+    el = el.full
+    t, s, e, near = _Curves.of(el, x, cap)
+    E, S = el.decay(x, el.shift), capped_sech2(el, x, cap, el.shift)
+    d = 1.0 + e
+    bend = (t * s) * (2.0 / Words.of(el, cap))
+    turn = (t * cap) * (1.0 - e) / (d * d)
+    left = (bend + 2.0 * s / d - turn).value
+    right = ((2.0 * s * e / d - bend - turn * e) / d).value
+    # far from 0, where e or w is lost beside 1, nothing cancels
+    plain, plain_e = jnp.abs(el.tanh(x / cap)), E * 2.0**-el.shift
+    dense, plain_s = 1.0 + plain_e, S * 2.0**-el.shift
+    plain_turn = (plain * cap) * (1.0 - plain_e) / (dense * dense)
+    far_left = (2.0 / cap) * (plain * plain_s) + (2.0 * plain_s) / dense - plain_turn
+    far_right = ((2.0 * plain_s / dense - plain_turn) * E - (2.0 / cap) * (plain * S)) / dense
+    on_left = (E * jnp.where(near, left, far_left)) / dense
+    on_right = jnp.where(near, right, far_right * 2.0**-el.shift)
+    return jnp.where(x < 0.0, on_left * 2.0**-el.shift, on_right)
+
+
+@situ.derivative("cap")
+def _(el: Elementary, x: Array, cap: Positive) -> Array:
+    return _part(el, x, _BY_CAP(el.full, x, cap=cap))

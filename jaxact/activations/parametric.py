@@ -4,15 +4,17 @@ Defaults are the initial values of each paper. Where a sum of two terms crosses 
 parameters, it is formed in two words, so that its neighbourhood keeps its digits.
 """
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxact._src.definition import Positive, Real, is_array
-from jaxact._src.elementary import Elementary
+from jaxact._src.elementary import Elementary, horner
 from jaxact._src.function import elementwise
-from jaxact.activations._cases import step
+from jaxact._src.words import Words
+from jaxact.activations._cases import choose, step
 from jaxact.activations.logistic import silu_curvature, silu_slope
 from jaxact.activations.rectifiers import leaky_relu
 
@@ -74,7 +76,7 @@ def _line(el: Elementary, x: Array, t: Real, slope: Real) -> Array:
     cancels = jnp.abs(plain) < 0.75 * _size(t)
     d, d_lo = el.full.difference(jnp.where(cancels, x, 0.0), t)
     hi, lo = el.full.product(d, slope)
-    return jnp.where(cancels, _sum(el.full, hi, lo + d_lo * slope, t), jnp.where(slope == 0, t, plain))
+    return jnp.where(cancels, _sum(el.full, hi, lo + d_lo * slope, t), choose(slope == 0, t, plain))
 
 
 @elementwise(
@@ -254,21 +256,21 @@ def swish_beta(el: Elementary, x: Array, beta: Real = 1.0) -> Array:
     b, sign, flat = _steepness(beta)
     inner = el.lower(sign * x, -el.underflow / b)
     y = el.gate(inner, _scaled_exp(el, *_words(el, el.upper(inner, 2 * el.saturation / b), b)), el.saturation / b)
-    return jnp.where(flat, 0.5 * x, sign * y)
+    return choose(flat, 0.5 * x, sign * y)
 
 
 @swish_beta.derivative
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, sign, flat = _steepness(beta)
     z = el.lower(el.upper(sign * x, (el.saturation + 1.0) / b), -el.underflow / b)
-    return jnp.where(flat, carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
+    return choose(flat, carry(x, 0.5), silu_slope(el, *_words(el.full, z, b)))
 
 
 @swish_beta.second_derivative
 def _(el: Elementary, x: Array, beta: Real) -> Array:
     b, _, flat = _steepness(beta)
     a = el.upper(jnp.abs(x), el.underflow / b)
-    return jnp.where(flat, carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
+    return choose(flat, carry(x, 0.0), silu_curvature(el, *_words(el.full, a, b), beta))
 
 
 @swish_beta.derivative("beta")
@@ -278,7 +280,7 @@ def _(el: Elementary, x: Array, beta: Real) -> Array:
     u, low = _words(el, a, b)
     E = _scaled_exp(el, -u, -low)
     d = 1.0 + E * 2.0**-el.shift
-    return jnp.where(flat, (0.5 * x) * (0.5 * x), (((a * E) / (d * d)) * a) * 2.0**-el.shift)
+    return choose(flat, (0.5 * x) * (0.5 * x), (((a * E) / (d * d)) * a) * 2.0**-el.shift)
 
 
 # -- dyt -------------------------------------------------------------------------------------------------------
@@ -353,3 +355,113 @@ def _(el: Elementary, x: Array, alpha: Real, weight: Real, bias: Real) -> Array:
 @dyt.derivative("bias")
 def _(el: Elementary, x: Array, alpha: Real, weight: Real, bias: Real) -> Array:
     return jnp.ones_like(x)
+
+
+# -- xielu: g(x) = exp(x) - 1 - x --------------------------------------------------------------------------------
+
+_SERIES_END = 0.5  # nearer to 0 than this, g is a series
+_FAR = 20.0  # the end of exp in words; beyond it exp(x) is lost beside 1 in float32
+
+
+def _bend(el: Elementary, x: Array) -> Words:
+    """g(x) for x between -20 and 0, exact near 0 too."""
+    near = el.between(x, _SERIES_END)
+    rest = horner([1.0 / math.factorial(n + 5) for n in range(14 if el.double else 7)], near)
+    u = Words.of(el, near)
+    series = (((u * rest + 1.0 / 24.0) * u + 1.0 / 6.0) * u + 0.5) * (u * u)
+    inner = Words.of(el, el.between(x, _FAR))
+    return series.where(x > -_SERIES_END, (inner.exp() - 1.0) - inner)
+
+
+def _at(el: Elementary, eps: Real) -> Words:
+    """exp(eps) - 1."""
+    if isinstance(eps, float):
+        return Words.of(el, math.expm1(eps))
+    return _bend(el, eps) + eps
+
+
+@elementwise(
+    formula=r"\alpha_p x^2 + \beta x \;(x > 0),\; \alpha_n (e^{\min(x, \epsilon)} - 1 - x) + \beta x \;(x \le 0)",
+    source="Huang and Schlag 2024, Deriving activation functions using integration, arXiv:2411.13010",
+    range="bounded below for alpha_p above 0 and alpha_n above beta",
+    limits="inf, inf for alpha_p above 0 and alpha_n above beta",
+    kinks="the derivative is beta - alpha_n at 0, where the value jumps by less than |alpha_n eps|; at eps it is "
+    "that of x < eps",
+    settings=(
+        {"alpha_p": 1.5, "alpha_n": 2.0, "beta": 0.3},
+        {"alpha_p": 0.2, "alpha_n": 0.6, "beta": -0.4, "eps": -0.01},
+        {"beta": 0.8},
+    ),
+)
+def xielu(
+    el: Elementary, x: Array, alpha_p: Real = 0.8, alpha_n: Real = 0.8, beta: Real = 0.5, eps: Real = -1e-6
+) -> Array:
+    """Expanded integral of the exponential linear unit: a parabola above 0, the integral of a shifted elu below.
+
+    It takes the effective alphas; weights store them through the inverse of softplus, that of alpha_n less beta.
+    The paper's eps keeps a narrow stretch left of 0 straight.
+    """
+    el = el.full
+    right = x * (alpha_p * x + beta)
+    inner = el.between(x, 2.0**20)
+    words = Words.of(el, inner) * alpha_p + beta
+    right = jnp.where(jnp.abs(x) < 2.0**20, inner * words.value, right)
+    slope = Words.of(el, beta) - alpha_n
+    straight = (slope * inner + _at(el, eps) * alpha_n).value
+    bent = (_bend(el, x) * alpha_n + Words.of(el, inner) * beta).value
+    shift = Words.of(el, el.expm1(el.between(x, el.exp_limit))) * alpha_n
+    far = (slope * inner + shift).value
+    farther = jnp.where(slope.value == 0.0, shift.value, slope.value * x + shift.value)
+    left = jnp.where(x > -_FAR, bent, jnp.where(x > -(2.0**20), far, farther))
+    return jnp.where(x > 0.0, right, jnp.where(x > eps, straight, left))
+
+
+@xielu.derivative
+def _(el: Elementary, x: Array, alpha_p: Real, alpha_n: Real, beta: Real, eps: Real) -> Array:
+    el = el.full
+    inner = Words.of(el, el.between(x, 2.0**20))
+    twice = 2.0 * alpha_p
+    right = jnp.where(jnp.abs(x) < 2.0**20, (inner * twice + beta).value, twice * x + beta)
+    slope = Words.of(el, beta) - alpha_n
+    near = ((_bend(el, x) + inner) * alpha_n + beta).value
+    bent = (inner.limited(_FAR).exp() * alpha_n + slope).value
+    far = slope.value + (_xielu_exp(el, x) * alpha_n) * 2.0**-el.shift
+    left = jnp.where(x > -_SERIES_END, near, jnp.where(x > -_FAR, bent, far))
+    return jnp.where(x > 0.0, right, jnp.where(x > eps, slope.value, left))
+
+
+def _xielu_exp(el: Elementary, x: Array) -> Array:
+    """2**shift * exp(x) for x below 0."""
+    return el.exp(el.lower(el.upper(x, 0.0), -el.vanishing(el.shift)), None, el.shift)
+
+
+@xielu.second_derivative
+def _(el: Elementary, x: Array, alpha_p: Real, alpha_n: Real, beta: Real, eps: Real) -> Array:
+    left = jnp.where(x > eps, 0.0, (_xielu_exp(el, x) * alpha_n) * 2.0**-el.shift)
+    return jnp.where(x > 0.0, 2.0 * alpha_p, left)
+
+
+@xielu.derivative("alpha_p")
+def _(x: Array, alpha_p: Real, alpha_n: Real, beta: Real, eps: Real) -> Array:
+    r = jnp.maximum(x, 0.0)
+    return r * r
+
+
+@xielu.derivative("alpha_n")
+def _(el: Elementary, x: Array, alpha_p: Real, alpha_n: Real, beta: Real, eps: Real) -> Array:
+    el = el.full
+    straight = (_at(el, eps) - Words.of(el, x)).value
+    far = el.expm1(el.between(x, el.exp_limit)) - x
+    left = jnp.where(x > eps, straight, jnp.where(x > -_FAR, _bend(el, x).value, far))
+    return jnp.where(x > 0.0, 0.0, left)
+
+
+@xielu.derivative("beta")
+def _(x: Array, alpha_p: Real, alpha_n: Real, beta: Real, eps: Real) -> Array:
+    return x
+
+
+@xielu.derivative("eps")
+def _(x: Array, alpha_p: Real, alpha_n: Real, beta: Real, eps: Real) -> Array:
+    rise = alpha_n * (jnp.exp(eps) if is_array(eps) else math.exp(eps))
+    return carry(x, jnp.where((x > eps) & (x <= 0.0), rise, 0.0))

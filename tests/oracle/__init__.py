@@ -18,6 +18,7 @@ from .formula import Formula
 from .parametric import PARAMETRIC
 from .piecewise import PIECEWISE
 from .smooth import SMOOTH
+from .trained import TRAINED
 
 __all__ = ["ORACLE", "Oracle"]
 
@@ -32,6 +33,7 @@ class Oracle:
     second: Callable[..., np.ndarray]
     parameters: Mapping[str, Callable[..., np.ndarray]]
     kinks: Callable[..., tuple[float, ...]]
+    endless: bool = False
 
     def derivative(self, order: int = 0, wrt: str | None = None) -> Callable[..., np.ndarray]:
         """The value (order 0), a derivative in x, or the first derivative in a parameter."""
@@ -41,12 +43,12 @@ class Oracle:
         return textbook.exact(self.name, x, order, wrt, **params)
 
     def roots(self, order: int = 0, wrt: str | None = None, **params) -> tuple[float, ...]:
-        """Where the result changes sign through 0, found numerically in 1e-6 <= |x| <= 1e3, and 0.
+        """Where the result changes sign through 0, found numerically in 1e-6 <= |x| <= 1e3 (10 if endless), and 0.
 
         And the kinks where it leaves 0 continuously, as soft_shrink does at its thresholds.
         """
         function = self.derivative(order, wrt)
-        crossings = _roots(function, tuple(sorted(params.items())))
+        crossings = _roots(function, tuple(sorted(params.items())), 10.0 if self.endless else 1e3)
         sides = np.array([1 - 1e-9, 1 + 1e-9])
         leaving = []
         for kink in filter(np.isfinite, self.kinks(**params)):
@@ -83,27 +85,26 @@ def _everywhere(formula: Callable) -> Callable[..., np.ndarray]:
 
 
 @functools.cache
-def _roots(function: Callable, params: tuple) -> tuple[float, ...]:
+def _roots(function: Callable, params: tuple, end: float) -> tuple[float, ...]:
     params = dict(params)
-    positive = np.geomspace(1e-6, 1e3, 4001)
+    positive = np.geomspace(1e-6, end, 4001)
     grid = np.concatenate([-positive[::-1], [0.0], positive])
     y = function(grid, **params)
     roots = [float(x) for x, a, b, c in zip(grid[1:], y, y[1:], y[2:], strict=False) if b == 0 and a and c]
-    for i in np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0):
-        a, b, left = grid[i], grid[i + 1], y[i]
-        while a < (middle := (a + b) / 2) < b:
-            here = function(middle, **params)
-            a, b = (middle, b) if np.sign(here) == np.sign(left) else (a, middle)
-        # at a jump across 0 the bracket has closed, and the result has not
-        if abs(function(a, **params)) < 1e-9 * abs(left):
-            roots.append(float(a))
-    return tuple(sorted(roots))
+    i = np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0)
+    a, b, left = grid[i], grid[i + 1], y[i]
+    while np.any(inside := (a < (middle := (a + b) / 2)) & (middle < b)):
+        same = np.sign(function(middle, **params)) == np.sign(left)
+        a, b = np.where(inside & same, middle, a), np.where(inside & ~same, middle, b)
+    # at a jump across 0 the bracket has closed, and the result has not
+    closed = np.abs(function(a, **params)) < 1e-9 * np.abs(left)
+    return tuple(sorted([*roots, *map(float, a[closed])]))
 
 
 def _oracle(name: str, formula: Formula) -> Oracle:
     functions = [_everywhere(f) for f in (formula.value, formula.first, formula.second)]
     parameters = {k: _everywhere(f) for k, f in formula.parameters.items()}
-    return Oracle(name, *functions, parameters, formula.kinks)
+    return Oracle(name, *functions, parameters, formula.kinks, formula.endless)
 
 
-ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH | PARAMETRIC).items()}
+ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH | PARAMETRIC | TRAINED).items()}

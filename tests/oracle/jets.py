@@ -102,6 +102,10 @@ def sigmoid(u: Jet) -> Jet:
     return chain(u, s, s * c, s * c * (c - s))
 
 
+def sin(u: Jet) -> Jet:
+    return chain(u, mp.sin(u.value), mp.cos(u.value), -mp.sin(u.value))
+
+
 def softplus(u: Jet) -> Jet:
     s, c = _sigmoid(u.value), _sigmoid(-u.value)
     return chain(u, max(u.value, 0) + mp.log1p(_exp(-abs(u.value))), s, s * c)

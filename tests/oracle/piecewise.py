@@ -187,6 +187,12 @@ HARD_SIGMOID = Formula(
     kinks=_at(-3, 3),
 )
 
+HARD_SIGMOID_KERAS2 = Formula(
+    lambda x: np.clip(x + 2.5, 0, 5) / 5,
+    lambda x: np.where(np.abs(x) < 2.5, 0.2, 0),
+    kinks=_at(-2.5, 2.5),
+)
+
 SPARSE_SIGMOID = Formula(
     lambda x: np.clip((x + 1) / 2, 0, 1),
     lambda x: np.where(np.abs(x) < 1, 0.5, 0),
@@ -312,6 +318,7 @@ PIECEWISE = {
     "gelu_clipped": GELU_CLIPPED,
     "soft_sign": SOFT_SIGN,
     "hard_sigmoid": HARD_SIGMOID,
+    "hard_sigmoid_keras2": HARD_SIGMOID_KERAS2,
     "hard_silu": HARD_SILU,
     "hard_tanh": _clip(-1, 1),
     "hard_mish": HARD_MISH,

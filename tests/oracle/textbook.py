@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 
 from mpmath import mp, mpf
 
-from .jets import Jet, erf, exp, expm1, lift, normal_cdf, sigmoid, softplus, sqrt, tanh
+from .jets import Jet, erf, exp, expm1, lift, normal_cdf, sigmoid, sin, softplus, sqrt, tanh
 
 DIGITS = 60
 
@@ -79,6 +80,10 @@ def soft_sign(x):
 
 def hard_sigmoid(x):
     return clip(x + 3, 0, 6) / 6
+
+
+def hard_sigmoid_keras2(x):
+    return clip((2 * x + 5) / 10, 0, 1)
 
 
 def hard_silu(x):
@@ -219,12 +224,50 @@ def clip_offset(x, limit=7, offset=1):
     return clip(x, -limit, limit) + offset
 
 
+def acon_c(x, p1=1, p2=0, beta=1):
+    z = beta * (p1 - p2) * x  # = (p1 - p2) x sigmoid(z) + p2 x, without the cancellation
+    return x * (p1 * sigmoid(z) + p2 * sigmoid(-z))
+
+
+def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
+    if x > 0:
+        return alpha_p * x * x + beta * x
+    return alpha_n * (expm1(x if x <= eps else lift(eps)) - x) + beta * x
+
+
+def pade(
+    x, a0=0.029792778657264946, a1=0.6183735264987601, a2=2.323309062531321, a3=3.051936237265109,
+    a4=1.4854203263828845, a5=0.2510244961111299, b1=-1.1419548357285474, b2=4.393159974992486,
+    b3=0.8714712309957245, b4=0.34719662339598834,
+):  # fmt: skip
+    p = a0 + x * (a1 + x * (a2 + x * (a3 + x * (a4 + x * a5))))
+    return p / (1 + (abs(b1) + abs(b3) * x * x) * abs(x) + (abs(b2) + abs(b4) * x * x) * x * x)
+
+
+def snake(x, alpha=1):
+    return snake_beta(x, alpha, alpha)
+
+
+def snake_beta(x, alpha=1, beta=1):
+    return x + sin(alpha * x) * sin(alpha * x) / beta
+
+
+def situ(x, cap=4):
+    return cap * tanh(x / cap) * sigmoid(x)
+
+
+def dice(x, alpha=0, mean=0, var=1, eps=1e-8):
+    z = (x - mean) / sqrt(var + eps)
+    return x * (sigmoid(z) + alpha * sigmoid(-z))
+
+
 FUNCTIONS = {f.__name__: f for f in (
     identity, relu, relu6, leaky_relu, elu, celu, selu, gelu, quick_gelu, gelu_clipped, silu, mish,
-    log_sigmoid, soft_sign, hard_sigmoid, hard_silu, hard_tanh, hard_mish, squareplus, sparse_plus,
-    sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
+    log_sigmoid, soft_sign, hard_sigmoid, hard_sigmoid_keras2, hard_silu, hard_tanh, hard_mish, squareplus,
+    sparse_plus, sparse_sigmoid, hard_shrink, soft_shrink, tanh_shrink, threshold, thresholded_relu, fat_relu,
     relu_squared, laplace, clip, softcap, lisht, telu, serf, sqrt_softplus, bent_identity,
     prelu, srelu, star_relu, pelu, swish_beta, dyt, swish_limited, silu_capped, clip_offset,
+    acon_c, dice, xielu, pade, snake, snake_beta, situ,
 )} | {"softplus": soft_plus, "sigmoid": sigmoid, "tanh": tanh, "exponential": exp}  # fmt: skip
 
 
@@ -234,19 +277,26 @@ def _digits(numbers) -> int:
     return int(DIGITS + 2 * lost / 3.3) + 2
 
 
+@functools.cache
+def _defaults(name: str) -> dict:
+    parameters = list(inspect.signature(FUNCTIONS[name]).parameters.items())[1:]
+    return {k: p.default for k, p in parameters if p.default is not p.empty}
+
+
 def exact(name: str, x, order: int = 0, wrt: str | None = None, **params) -> mpf:
     """Derivative of `order` in x at finite x, or the first derivative in the parameter `wrt`."""
-    defaults = {
-        k: p.default for k, p in list(inspect.signature(FUNCTIONS[name]).parameters.items())[1:]
-        if p.default is not p.empty
-    }  # fmt: skip
-    params = defaults | params
+    params = _defaults(name) | params
     if wrt is not None and (order or params.get(wrt) is None):
         raise ValueError(f"no derivative of order {order} of {name} in {wrt}")
-    fixed = {k: v for k, v in params.items() if v is None or isinstance(v, bool)}
-    numbers = {k: mpf(v) for k, v in params.items() if k not in fixed}
-    x = mpf(x)
-    with mp.workdps(max(mp.dps, _digits([x, *numbers.values()]))):
-        seeded = {k: Jet(v, mpf(int(k == wrt))) for k, v in numbers.items()}
-        result = lift(FUNCTIONS[name](Jet(x, mpf(int(wrt is None))), **seeded, **fixed))
+    result = _jet(name, x, wrt, tuple(params.items()), mp.dps)
     return result.first if wrt is not None else (result.value, result.first, result.second)[order]
+
+
+@functools.lru_cache(maxsize=4096)  # all orders at one point are asked for one after the other
+def _jet(name: str, x, wrt: str | None, params: tuple, digits: int) -> Jet:
+    fixed = {k: v for k, v in params if v is None or isinstance(v, bool)}
+    numbers = {k: mpf(v) for k, v in params if k not in fixed}
+    x = mpf(x)
+    with mp.workdps(max(digits, _digits([x, *numbers.values()]))):
+        seeded = {k: Jet(v, mpf(int(k == wrt))) for k, v in numbers.items()}
+        return lift(FUNCTIONS[name](Jet(x, mpf(int(wrt is None))), **seeded, **fixed))

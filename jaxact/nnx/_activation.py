@@ -1,19 +1,15 @@
-"""Flax NNX modules: `Activation`, `PReLU`, and Flax's `Linear` and `Conv` with an ``activation=``."""
+"""`Activation`, and Flax's `Linear` and `Conv` with an ``activation=``."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
-from jaxact import leaky_relu
 from jaxact._src import modules
+from jaxact._src.select import Implementation
 
 Array = jax.Array
-
-__all__ = ["Activation", "Conv", "Linear", "PReLU"]
 
 
 class Activation(nnx.Module):
@@ -29,6 +25,7 @@ class Activation(nnx.Module):
       slc: Where it acts: None (everywhere), a slice of the flattened input, as PuzzleLib has it, or a tuple of
         slices, one per axis from the first. Elements outside pass through unchanged.
       inplace: The input's buffer is reused. Outside jit the input can't be used afterwards.
+      implementation: As for every activation of jaxact.
       name: A name to tell it by.
       args: The activation's parameters by position.
       dialect: Whose name and parameters these are, see `jaxact.get`.
@@ -37,7 +34,8 @@ class Activation(nnx.Module):
     Raises:
       ValueError: The name or dialect is unknown, a parameter is outside its domain, or (when called) a slice is
         out of range for its axis, or `inplace` is differentiated where the derivative needs the input.
-      TypeError: A parameter is unknown or of the wrong kind, or `inplace` is asked of a foreign callable.
+      TypeError: A parameter is unknown or of the wrong kind, or `inplace` or an
+        `implementation` is asked of a foreign callable.
 
     >>> import jax.numpy as jnp
     >>> from jaxact.nnx import Activation
@@ -52,81 +50,26 @@ class Activation(nnx.Module):
         *,
         slc: slice | tuple[slice, ...] | None = None,
         inplace: bool = False,
+        implementation: Implementation | None = None,
         name: str | None = None,
         args: Sequence[Any] = (),
         dialect: str = "jax",
         **params: Any,
     ):
-        function = modules.resolve(activation, args, dialect, params, inplace)
+        function = modules.resolve(
+            activation, args, dialect, params, inplace=inplace, implementation=implementation
+        )
         function, arrays = modules.without_arrays(function)  # what is static must be hashable
         self.activation = function
         self.arrays = nnx.data(arrays)
         self.slc = modules.bounds(slc)
         self.inplace = inplace
+        self.implementation = implementation
         self.name = name
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the inputs."""
-        return modules.apply(self.activation, inputs, self.slc, self.inplace, **self.arrays)
-
-
-class PReLU(nnx.Module):
-    """Parametric rectified linear unit: x above 0, a trained slope times x below.
-
-    The slopes are the `nnx.Param` ``negative_slope``. The state of Flax's own `PReLU` loads.
-
-    Shapes: any; the output has the shape of the input.
-    Dtypes: the output has `dtype`, or else the input's.
-
-    Args:
-      negative_slope_init: The slopes' first value, a number or an initialiser.
-      num_parameters: 1 for one slope, of shape (); a number for one per channel. With `shared_axes`, a number if
-        all axes but one (and the batch) are shared, else the shape of the input without its batch.
-      axis: The channel axis.
-      shared_axes: The axes along which a slope is shared, as Keras counts them: axis 0 is the batch, which
-        shares them always. The slopes have the shape of the input without its batch, 1 on these axes.
-      dtype: The dtype that the input is cast to.
-      param_dtype: The dtype of the slopes.
-      negative_slope_metadata: Metadata of the `nnx.Param`, for instance ``{"out_sharding": ("model",)}``.
-      rngs: Random keys, for an initialiser.
-
-    Raises:
-      ValueError: Both `axis` and `shared_axes` are given, a number is below 1 or missing, an initialiser has no
-        `rngs`, or (when called) the slopes do not fit the input.
-      TypeError: An axis or a number is no integer.
-
-    >>> import jax.numpy as jnp
-    >>> from jaxact.nnx import PReLU
-    >>> PReLU(0.25, num_parameters=4)(-jnp.ones((2, 4))).tolist()[0]
-    [-0.25, -0.25, -0.25, -0.25]
-    """
-
-    def __init__(
-        self,
-        negative_slope_init: float | Callable[..., Array] = 0.01,
-        *,
-        num_parameters: int | Sequence[int] | None = 1,
-        axis: int = -1,
-        shared_axes: int | Sequence[int] | None = None,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        negative_slope_metadata: Mapping[str, Any] = MappingProxyType({}),
-        rngs: nnx.Rngs | None = None,
-    ):
-        self.slopes = modules.Slopes.of(num_parameters, axis, shared_axes)
-        if callable(negative_slope_init) and rngs is None:
-            raise ValueError("PReLU: an initialiser needs rngs")
-        key = rngs.params() if rngs is not None and callable(negative_slope_init) else None
-        init = modules.initial(negative_slope_init)
-        value = init(key, self.slopes.shape(None), param_dtype)
-        self.negative_slope = nnx.Param(value, **negative_slope_metadata)
-        self.dtype = dtype
-        self.param_dtype = param_dtype
-
-    def __call__(self, inputs: Any) -> Array:
-        """The inputs, those below 0 times their slope."""
-        x = jnp.asarray(inputs, self.dtype)
-        return leaky_relu(x, self.slopes.aligned(self.negative_slope[...], x.shape))
+        return modules.apply(self.activation, inputs, self.slc, self.inplace, self.implementation, **self.arrays)
 
 
 class Linear(nnx.Linear):

@@ -1,18 +1,15 @@
-"""Flax Linen modules: `Activation`, `PReLU`, and Flax's `Dense` and `Conv` with an ``activation=``."""
+"""`Activation`, and Flax's `Dense` and `Conv` with an ``activation=``."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from jaxact import leaky_relu
 from jaxact._src import modules
+from jaxact._src.select import Implementation
 
 Array = jax.Array
-
-__all__ = ["Activation", "Conv", "Dense", "PReLU"]
 
 
 class _Fields(nn.Module):
@@ -21,6 +18,7 @@ class _Fields(nn.Module):
     activation: Any
     slc: Any = None
     inplace: bool = False
+    implementation: Any = None
     args: tuple[Any, ...] = ()
     dialect: str = "jax"
     params: tuple[tuple[str, Any], ...] = ()
@@ -39,6 +37,7 @@ class Activation(_Fields):
       slc: Where it acts: None (everywhere), a slice of the flattened input, as PuzzleLib has it, or a tuple of
         slices, one per axis from the first. Elements outside pass through unchanged.
       inplace: The input's buffer is reused. Outside jit the input can't be used afterwards.
+      implementation: As for every activation of jaxact.
       name: The name of the module.
       args: The activation's parameters by position.
       dialect: Whose name and parameters these are, see `jaxact.get`.
@@ -47,7 +46,8 @@ class Activation(_Fields):
     Raises:
       ValueError: The name or dialect is unknown, a parameter is outside its domain, or (when called) a slice is
         out of range for its axis, or `inplace` is differentiated where the derivative needs the input.
-      TypeError: A parameter is unknown or of the wrong kind, or `inplace` is asked of a foreign callable.
+      TypeError: A parameter is unknown or of the wrong kind, or `inplace` or an
+        `implementation` is asked of a foreign callable.
 
     >>> import jax, jax.numpy as jnp
     >>> from jaxact.linen import Activation
@@ -62,6 +62,7 @@ class Activation(_Fields):
         *,
         slc: slice | tuple[slice, ...] | None = None,
         inplace: bool = False,
+        implementation: Implementation | None = None,
         name: str | None = None,
         args: Sequence[Any] = (),
         dialect: str = "jax",
@@ -69,11 +70,12 @@ class Activation(_Fields):
     ):
         parent = {"parent": params.pop("parent")} if "parent" in params else {}
         given = dict(params.pop("params", ())) | params  # a clone is given the field
-        modules.resolve(activation, args, dialect, given, inplace)
+        modules.resolve(activation, args, dialect, given, inplace=inplace, implementation=implementation)
         super().__init__(
             activation=activation,
             slc=modules.bounds(slc),
             inplace=inplace,
+            implementation=implementation,
             args=tuple(args),
             dialect=dialect,
             params=tuple(sorted(given.items())),
@@ -90,65 +92,8 @@ class Activation(_Fields):
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the inputs."""
-        function = modules.resolve(self.activation, self.args, self.dialect, dict(self.params), self.inplace)
-        return modules.apply(function, inputs, self.slc, self.inplace)
-
-
-class PReLU(nn.Module):
-    """Parametric rectified linear unit: x above 0, a trained slope times x below.
-
-    The slopes are the parameter ``"negative_slope"``. A checkpoint of Flax's own `PReLU` loads.
-
-    Shapes: any; the output has the shape of the input.
-    Dtypes: the output has `dtype`, or else the input's.
-
-    Attributes:
-      param_dtype: The dtype of the slopes.
-      negative_slope_init: Their first value, a number or an initialiser.
-      num_parameters: 1 for one slope, of shape (); a number for one per channel; None for one per channel, as
-        many as the input has. With `shared_axes` it may be left out: it follows from the input.
-      axis: The channel axis.
-      shared_axes: The axes along which a slope is shared, as Keras counts them: axis 0 is the batch, which
-        shares them always. The slopes have the shape of the input without its batch, 1 on these axes.
-      dtype: The dtype that the input is cast to.
-
-    Raises:
-      ValueError: Both `axis` and `shared_axes` are given, a number is below 1, or (when called) the slopes do not
-        fit the input.
-      TypeError: An axis or a number is no integer.
-
-    >>> import jax, jax.numpy as jnp
-    >>> from jaxact.linen import PReLU
-    >>> variables = PReLU(num_parameters=None).init(jax.random.key(0), jnp.ones((8, 4)))
-    >>> variables["params"]["negative_slope"].shape
-    (4,)
-    """
-
-    param_dtype: Any = jnp.float32
-    negative_slope_init: Any = 0.01
-    num_parameters: int | Sequence[int] | None = 1
-    axis: int = -1
-    shared_axes: int | Sequence[int] | None = None
-    dtype: Any = None
-
-    def __post_init__(self) -> None:
-        self._slopes()
-        super().__post_init__()
-
-    def _slopes(self) -> modules.Slopes:
-        return modules.Slopes.of(self.num_parameters, self.axis, self.shared_axes)
-
-    @nn.compact
-    def __call__(self, inputs: Any) -> Array:
-        """The inputs, those below 0 times their slope."""
-        x = jnp.asarray(inputs, self.dtype)
-        slopes = self._slopes()
-        shape = slopes.shape(x.shape)
-        if self.has_variable("params", "negative_slope"):  # Flax's own error does not tell the axis
-            slopes.aligned(nn.meta.unbox(self.get_variable("params", "negative_slope")), x.shape)
-        init = modules.initial(self.negative_slope_init)
-        slope = self.param("negative_slope", init, shape, self.param_dtype)
-        return leaky_relu(x, slopes.aligned(slope, x.shape))
+        function = modules.resolve(self.activation, self.args, self.dialect, dict(self.params))
+        return modules.apply(function, inputs, self.slc, self.inplace, self.implementation)
 
 
 class Dense(nn.Dense):
@@ -172,12 +117,12 @@ class Dense(nn.Dense):
     activation: str | Callable[..., Any] | nn.Module | None = None
 
     def __post_init__(self) -> None:
-        modules.resolve(self.activation, (), "jax", {}, False)
+        modules.resolve(self.activation)
         super().__post_init__()
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the layer's output."""
-        return modules.resolve(self.activation, (), "jax", {}, False)(super().__call__(inputs))
+        return modules.resolve(self.activation)(super().__call__(inputs))
 
 
 class Conv(nn.Conv):
@@ -201,9 +146,9 @@ class Conv(nn.Conv):
     activation: str | Callable[..., Any] | nn.Module | None = None
 
     def __post_init__(self) -> None:
-        modules.resolve(self.activation, (), "jax", {}, False)
+        modules.resolve(self.activation)
         super().__post_init__()
 
     def __call__(self, inputs: Any) -> Array:
         """The activation of the layer's output."""
-        return modules.resolve(self.activation, (), "jax", {}, False)(super().__call__(inputs))
+        return modules.resolve(self.activation)(super().__call__(inputs))

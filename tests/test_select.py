@@ -1,0 +1,256 @@
+"""The rule: what is chosen for which request, machine and size, and why; and the check of unproven kernels."""
+
+import sys
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from standin import fixture, fresh  # noqa: F401
+from support import close, forgetting
+
+import jaxact
+from jaxact._src import proof, rule, sharding
+from jaxact._src.rule import RULE
+from pallas_kernels import capability
+
+OLD = tuple(map(int, jax.__version__.split(".")[:3])) < capability.MINIMUM_JAX
+new = pytest.mark.skipif(OLD, reason="kernels need JAX 0.11.2")
+
+
+def why(function, *args, **where):
+    """(implementation, reason) of the only activation in a function, on an H200 unless told otherwise."""
+    (found,) = jaxact.explain(function, *args, **({"gpu": "h200"} | where))
+    return found.implementation, found.reason
+
+
+def array(*shape, dtype="bfloat16"):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+# -- the rule -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "direction", "length", "masked", "kernel"),
+    [
+        ("sparsemax", "value", 100, False, True),
+        ("entmax15", "backward", 100, True, True),
+        ("entmax", "tangent", 100, False, False),
+        ("softmax", "value", 16384, False, False),
+        ("softmax", "value", 16385, False, True),
+        ("softmax", "value", 8192, True, True),
+        ("softmax", "value", 8191, True, False),
+        ("log_softmax", "value", 32768, False, True),
+        ("softmin", "backward", 128, False, True),
+        ("log_softmax", "backward", 128, False, False),
+        ("log_softmax", "backward", 20000, False, True),
+        ("softmax", "tangent", 20000, False, False),
+        ("elementwise", "value", 0, False, False),
+        ("gated", "value", 0, False, False),
+        ("fused", "backward", 0, False, False),
+        ("packed geglu", "backward", 0, False, True),
+        ("packed geglu", "value", 0, False, False),
+        ("act_quant", "value", 64, False, True),
+        ("something new", "value", 0, False, False),
+    ],
+)
+def test_rule(family, direction, length, masked, kernel):
+    assert rule.row(family, direction, length, masked).kernel is kernel
+
+
+def test_every_line_of_the_rule_can_be_reached_and_says_why():
+    for line in RULE:
+        masked = bool(line.masked)
+        cases = [(f, d, line.at_least) for f in line.families for d in line.directions]
+        assert any(rule.row(f, d, n, masked) is line for f, d, n in cases), line
+        assert line.evidence
+
+
+# -- requests and machines ------------------------------------------------------------------------------------
+
+
+@new
+@pytest.mark.parametrize("request_", ["pallas", "prefer_pallas"])
+def test_a_kernel_on_request(request_):
+    got = why(lambda x: jaxact.gelu(x, implementation=request_), array(8, 128))
+    assert got == ("pallas", f"asked for by implementation={request_!r}")
+
+
+def test_the_reference_on_request(standin):
+    got = why(lambda x: jaxact.gelu(x, implementation="reference"), array(8, 128))
+    assert got == ("reference", "asked for by implementation='reference'")
+
+
+@new
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (jaxact.gelu, "XLA fuses it with its neighbours, which a kernel would cut apart"),
+        (jaxact.softmax, "XLA keeps rows of up to 16384 elements on the chip and fuses the neighbours"),
+        (jaxact.swiglu, "XLA fuses it with its neighbours and moves each byte once"),
+    ],
+)
+def test_none_gives_the_evidence(function, reason):
+    assert why(function, array(8, 128)) == ("reference", reason)
+
+
+@new
+@pytest.mark.parametrize(
+    ("function", "args", "reason"),
+    [
+        (jaxact.gelu, [array(8, dtype="float64")], "not in float64"),
+        (lambda x: jaxact.prelu(x, jnp.ones((4, 1))), [array(4, 8)], "got (4, 1)"),
+        (lambda x: jaxact.softmax(x, axis=0), [array(4, 8)], "along the last axes only"),
+        (jaxact.sparsemax, [array(2, 1 << 20)], "longer than the"),
+        (lambda x: jaxact.entmax(x, 2.5), [array(4, 8)], "alpha in (1, 2], got 2.5"),
+        (lambda x: jaxact.act_quant(x, "swiglu_oai"), [array(4, 8)], "halves side by side only"),
+        (lambda x: jaxact.act_quant(x, jaxact.softmax), [array(4, 8)], "no activation over rows, as softmax is"),
+        (jaxact.gelu, [array(0, 8)], "nothing to compute"),
+        (lambda x: jaxact.entmax(x, jnp.ones((4, 1))), [array(4, 8)], "array of alphas"),
+    ],
+)
+def test_what_kernels_cannot_do(function, args, reason):
+    with jax.enable_x64(args[0].dtype == np.float64), jaxact.use(implementation="prefer_pallas"):
+        implementation, got = why(function, *args)
+    assert implementation == "reference"
+    assert reason in got, got
+
+
+@pytest.fixture
+def forgotten():
+    with forgetting():
+        yield
+
+
+@new
+@pytest.mark.usefixtures("forgotten")
+def test_a_users_own_activation():
+    @jaxact.elementwise(name="test own")
+    def own(x):
+        return jax.nn.relu(x) - 1.0
+
+    assert why(lambda x: own(x, implementation="prefer_pallas"), array(8))[0] == "pallas"
+
+
+@new
+@pytest.mark.usefixtures("forgotten")
+def test_a_formula_that_kernels_lack():
+    @jaxact.elementwise(name="test zeta")
+    def zeta(x):
+        return jax.scipy.special.digamma(x)
+
+    implementation, reason = why(lambda x: zeta(x, implementation="prefer_pallas"), array(8))
+    assert implementation == "reference"
+    assert "kernels have no digamma" in reason
+
+
+@pytest.mark.skipif(not OLD, reason="kernels run on this JAX")
+def test_an_old_jax_says_so():
+    reason = f"kernels need JAX 0.11.2 or later, this is {jax.__version__}"
+    assert why(jaxact.sparsemax, array(8, 128)) == ("reference", reason)
+
+
+@new
+def test_a_gpu_that_is_not_known():
+    """A preference yields to the doubt, a demand does not."""
+    unknown = {"gpu": None, "platform": "cuda"}
+    doubt = ("reference", "the compute capability of the GPU is not known")
+    assert why(jaxact.sparsemax, array(8, 128), **unknown) == doubt
+    assert why(lambda x: jaxact.gelu(x, implementation="prefer_pallas"), array(8), **unknown) == doubt
+    assert why(lambda x: jaxact.gelu(x, implementation="pallas"), array(8), **unknown)[0] == "pallas"
+
+
+def test_act_quant_of_more_than_one_activation_has_no_kernel():
+    x = jnp.ones((4, 8))
+    with pytest.raises(NotImplementedError, match="the result of one activation of jaxact's"):
+        jaxact.act_quant(x, lambda v: jaxact.silu(v) + 1, implementation="pallas")
+    with pytest.raises(NotImplementedError, match="has no kernel here"):
+        jaxact.act_quant(x, "silu", implementation="pallas")
+
+
+def test_kernels_that_cannot_be_imported(monkeypatch):
+    import pallas_kernels
+
+    monkeypatch.setitem(sys.modules, "pallas_kernels.capability", None)
+    monkeypatch.delattr(pallas_kernels, "capability")
+    implementation, reason = why(jaxact.sparsemax, array(8, 128))
+    assert implementation == "reference"
+    assert reason.startswith("pallas_kernels cannot be imported: ")
+
+
+def test_placements():
+    one = jax.typeof(jnp.ones(8))
+    assert sharding.placement([one]) == sharding.placement([one], 1) == sharding.ALONE
+    assert sharding.placement([one], 8).reason == "the mesh of a program for several devices is not known"
+
+
+# -- the check of unproven kernels ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    monkeypatch.setattr(proof, "_failures", {})
+
+
+X = np.random.default_rng(0).normal(size=(3, 20000)).astype(np.float32)
+
+
+def test_a_kernel_that_passes_its_check_runs(standin, unchecked):
+    y = fresh(jaxact.softmax)(X)
+    assert standin.shapes == [(2, 20000), (3, 20000)], "the check has two rows, of the length of the program's"
+    assert (jaxact.explain(jaxact.softmax, X)[0].implementation) == "pallas"
+    assert len(standin.shapes) == 2, "it is checked once"
+    close(y, jax.nn.softmax(X))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda v: v * 1.001, "where the largest result is"),
+        (lambda v: v.at[1, 3].set(jnp.nan), "NaN elsewhere"),
+        (lambda v: 1 / 0, "does not run (ZeroDivisionError"),
+    ],
+    ids=["wrong", "NaN", "error"],
+)
+def test_a_kernel_that_fails_its_check_does_not_run_and_is_told(standin, unchecked, spoil, said):
+    standin.spoil = spoil
+    with pytest.warns(RuntimeWarning, match="the reference runs instead") as told:
+        y = fresh(jaxact.softmax)(X)
+    assert said in str(told[0].message)
+    close(y, jax.nn.softmax(X))
+    with warnings.catch_warnings():  # not told again
+        warnings.simplefilter("error")
+        (row,) = jaxact.explain(jaxact.softmax, X)
+    assert row.implementation == "reference"
+    assert said in row.reason
+
+
+def test_a_demand_is_not_checked(standin, unchecked):
+    standin.spoil = lambda v: v + 1
+    y = fresh(lambda x: jaxact.softmax(x, implementation="pallas"))(X)
+    close(y, jax.nn.softmax(X) + 1)
+
+
+def test_a_gpu_that_is_only_compiled_for_is_not_checked(standin, unchecked):
+    standin.spoil = lambda v: v + 1
+    assert jaxact.explain(jaxact.softmax, X, gpu="h200")[0].implementation == "pallas"
+    assert standin.shapes == []
+
+
+def test_a_proven_kernel_is_not_checked(standin, unchecked, monkeypatch):
+    monkeypatch.setattr(capability, "is_proven", lambda kind, _: kind == "rowwise")
+    fresh(jaxact.softmax).lower(X)
+    assert standin.shapes == [(3, 20000)]
+
+
+def test_the_check_knows_nothing_of_the_mesh_around_it(standin, unchecked):
+    mesh = jax.make_mesh((4, 2), ("rows", "columns"), axis_types=(jax.sharding.AxisType.Explicit,) * 2)
+    x = np.concatenate([X, X[:1]])
+    with jax.set_mesh(mesh):
+        xs = jax.device_put(x, jax.P("rows", None))
+        y = fresh(jax.vmap(jaxact.softmax))(xs)
+    assert standin.shapes[0] == (2, 20000)
+    assert standin.shapes[-1] == (1, 20000)
+    close(y, jax.nn.softmax(x))
