@@ -40,7 +40,7 @@ class Elementary(Arithmetic):
     # -- the hyperbolic family --------------------------------------------------------------------------------
 
     def tanh(self, x: Array) -> Array:
-        """tanh(x), never beyond 1, tanh(-0) = -0; 2.5 ULP."""
+        """tanh(x), never beyond 1, tanh(-0) = -0; the whole line, 2.5 ULP (``exponentials.py``)."""
         self._check(x)
         if self.lite:
             x = self.between(x, c.TANH_LITE_END)
@@ -52,7 +52,7 @@ class Elementary(Arithmetic):
         return s * ((0.0 * a - t) / (2.0 + t))  # odd to the last bit; -t alone would be -0 at 0
 
     def tanh_shrink(self, x: Array) -> Array:
-        """x - tanh(x), accurate relative to itself."""
+        """x - tanh(x), accurate relative to itself; the whole line, 3.9 ULP (``exponentials.py``)."""
         self._check(x)
         if self.lite:
             near = self.between(x, c.TANH_LITE_END)
@@ -153,7 +153,7 @@ class Elementary(Arithmetic):
         return self.exp((a_head * a_head) * scale, rest * (2.0 * a_head + rest) * scale, shift, factor=factor)
 
     def mills(self, a: Array) -> Array:
-        """exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit."""
+        """exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit; polynomial 4.7e-9 (``mills.py``, ``mills_lite.py``)."""
         self._check(a)
         r = 1.0 / (a + self._mills_k)
         return r * self._mills_sum(a * r)
@@ -178,7 +178,7 @@ class Elementary(Arithmetic):
         return horner(c.MILLS_DOUBLE if self.double else c.MILLS, 2.0 * u - 1.0)
 
     def erf_excess(self, s: Array) -> Array:
-        """erf(s) / s - 1 for 0 <= s <= log(2)."""
+        """erf(s) / s - 1 for 0 <= s <= log(2); polynomial 3e-10 (float64: ``erf.py``)."""
         self._check(s)
         first, *rest = c.ERF_DOUBLE if self.double else c.ERF
         if not self.double:  # 2/sqrt(pi) lies far from a float32
