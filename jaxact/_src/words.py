@@ -5,6 +5,7 @@ digits of what is left. It reads like the formula over arrays, and costs about t
 """
 
 import dataclasses
+from fractions import Fraction
 from typing import Any, Self
 
 import jax
@@ -14,14 +15,15 @@ import numpy as np
 from jaxact._src.arithmetic import Arithmetic
 
 Array = jax.Array
+_NUMBER = (float, int, Fraction)
 
 
 @dataclasses.dataclass(frozen=True)
 class Words:
     """``hi + lo``, with arithmetic of relative error 2**-34 (2**-78 in float64) of the larger operand.
 
-    A number keeps its full float64 value, and numbers are added and multiplied before anything is traced: XLA
-    would reorder a chain of constants and lose their second words.
+    A number keeps its full value, in float64 as a fraction, and is combined with others before anything is traced:
+    XLA would reorder a chain of constants and lose their second words.
 
     Attributes:
       el: The profile, one that is not `lite`.
@@ -36,16 +38,18 @@ class Words:
     @classmethod
     def of(cls, el: Arithmetic, value: Any, low: Any = 0.0) -> Self:
         """An array or a number."""
+        if isinstance(value, _NUMBER):
+            value = Fraction(value) if el.double else float(value)
         return cls(el.full, value, low)
 
     @property
     def value(self) -> Any:
         """The rounded sum."""
-        return self.hi + self.lo
+        return (float(self.hi) if self.is_number else self.hi) + self.lo
 
     @property
     def is_number(self) -> bool:
-        return isinstance(self.hi, float | int)
+        return isinstance(self.hi, _NUMBER)
 
     def _lift(self, other: Any) -> "Words":
         return other if isinstance(other, Words) else Words.of(self.el, other)
@@ -53,8 +57,15 @@ class Words:
     def _array(self) -> "Words":
         if not self.is_number:
             return self
-        rounded = float(np.asarray(self.hi, self.el.dtype))
-        return Words(self.el, self.el.constant(rounded), self.hi - rounded)
+        rounded = float(np.asarray(self.value, self.el.dtype))
+        return Words(self.el, self.el.constant(rounded), float(self.hi - type(self.hi)(rounded)))
+
+    def _floats(self) -> tuple[Any, Any]:
+        """Both words; those of a number as floats."""
+        if not isinstance(self.hi, Fraction):
+            return self.hi, self.lo
+        rounded = float(self.hi)
+        return rounded, float(self.hi - Fraction(rounded))
 
     def __neg__(self) -> "Words":
         return Words(self.el, -self.hi, -self.lo)
@@ -63,8 +74,9 @@ class Words:
         a, b = _number_last(self, self._lift(other))
         if a.is_number:
             return Words.of(self.el, a.hi + b.hi)
-        hi, rest = self.el.difference(a.hi, -b.hi)
-        return Words(self.el, hi, rest + (a.lo + b.lo))
+        b_hi, b_lo = b._floats()
+        hi, rest = self.el.difference(a.hi, -b_hi)
+        return Words(self.el, hi, rest + (a.lo + b_lo))
 
     def __sub__(self, other: Any) -> "Words":
         return self + -self._lift(other)
@@ -73,8 +85,9 @@ class Words:
         a, b = _number_last(self, self._lift(other))
         if a.is_number:
             return Words.of(self.el, a.hi * b.hi)
-        hi, rest = self.el.product(a.hi, b.hi)
-        return Words(self.el, hi, rest + (a.hi * b.lo + a.lo * b.value))
+        b_hi, b_lo = b._floats()
+        hi, rest = self.el.product(a.hi, b_hi)
+        return Words(self.el, hi, rest + (a.hi * b_lo + a.lo * b.value))
 
     def __truediv__(self, other: Any) -> "Words":
         b = self._lift(other)

@@ -6,6 +6,7 @@ words.
 """
 
 import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import jax
@@ -90,8 +91,9 @@ def _curvature(sides: _Sides, v: Words, scale: Words) -> Array:
     el = sides.el
     v = v.limited(2.0**20)
     turned = Words(v.el, v.hi * sides.sign, v.lo * sides.sign)
-    far = (sides.E * (scale.value * (2.0 - turned.value))) * 2.0**-el.shift
-    exact = sides.exact()
+    e, exact = sides.e, sides.exact()
+    d = 1.0 + e
+    far = ((sides.E * (scale.value * (2.0 * d - turned.value * (1.0 - e)))) / (d * d * d)) * 2.0**-el.shift
     d = 1.0 + exact
     near = (exact * (2.0 * d - turned * (1.0 - exact)) * scale) / (d * d * d)
     return jnp.where(sides.near, near.value, far)
@@ -182,7 +184,9 @@ def _(el: Elementary, x: Array, p1: Real, p2: Real, beta: Real) -> Array:
 def _inverse_root(el: Elementary, var: Any, eps: Any) -> Words:
     """1 / sqrt(var + eps)."""
     if not is_array(var) and not is_array(eps):
-        return Words.of(el, 1.0 / math.sqrt(var + eps))
+        exact = Fraction(var) + Fraction(eps)
+        near = Fraction(1.0 / math.sqrt(exact))
+        return Words.of(el, near * (3 - exact * near * near) / 2)  # Newton's step doubles the digits
     v = Words.of(el, var) + eps
     s = 1.0 / jnp.sqrt(v.value)
     return Words.of(el, s, (0.5 * s) * (1.0 - v * s * s).value)

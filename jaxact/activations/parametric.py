@@ -4,7 +4,9 @@ Defaults are the initial values of each paper. Where a sum of two terms crosses 
 parameters, it is formed in two words, so that its neighbourhood keeps its digits.
 """
 
+import decimal
 import math
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -375,9 +377,12 @@ def _bend(el: Elementary, x: Array) -> Words:
 
 def _at(el: Elementary, eps: Real) -> Words:
     """exp(eps) - 1."""
-    if isinstance(eps, float):
+    if not isinstance(eps, float):
+        return _bend(el, eps) + eps
+    if not el.double:
         return Words.of(el, math.expm1(eps))
-    return _bend(el, eps) + eps
+    exact = decimal.Context(prec=60).exp(decimal.Decimal(max(eps, -750.0)))
+    return Words.of(el, Fraction(exact) - 1)
 
 
 @elementwise(
