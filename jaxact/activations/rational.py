@@ -36,7 +36,8 @@ def _place(el: Elementary, x: Array, b4: Real) -> _Place:
     sign = el.sign(x)
     size = x * sign
     reverse = (size > 1.0) & (b4 != 0.0)
-    inverse = 1.0 / Words.of(el, el.upper(el.lower(size, 1.0), 2.0**100))  # not 1 / inf
+    far = 2.0 ** (1000 if el.double else 100)
+    inverse = 1.0 / Words.of(el, el.upper(el.lower(size, 1.0), far))  # not 1 / inf
     direct = Words.of(el, el.upper(size, jnp.where(jnp.asarray(b4) != 0.0, 1.0, _LIMIT)))
     return _Place(el, size, sign, reverse, inverse.where(reverse, direct))
 
