@@ -49,7 +49,7 @@ def both(function):
 
 
 # float32 formulas with what Mosaic GPU does not lower
-LACKING = {"snake": "stop_gradient", "snake_beta": "stop_gradient", "xielu": "select by a scalar"}
+LACKING = {"snake": "stop_gradient", "snake_beta": "stop_gradient"}
 
 
 @pytest.mark.parametrize("case", [c for c in DEFAULTS if c.name not in LACKING], ids=str)

@@ -188,8 +188,13 @@ class Reference:
         definition = functools.partial(oracle.exact, order=order, wrt=wrt, **params)
         exact = _pair([definition(float(v)) for v in x] if points.dtype == np.float64 else derivative(x))
         roots = oracle.roots(order, wrt, **params) if points.dtype.itemsize >= 4 else ()
-        near = near_root(x, roots)
+        end = oracle.swings_beyond(order, wrt, **params) if roots else np.inf
+        swinging = np.abs(x) > end
+        near = near_root(x, roots) | swinging
         largest = _largest_around(x[near], roots, derivative)
+        if swinging.any():
+            some = x[swinging] if wrt else np.array([end])  # in x they are periodic
+            largest[swinging[near]] = _largest_swing(some, oracle.period(**params), derivative)
         return cls(oracle.name, order if wrt is None else wrt, points, exact, near, largest)
 
     def report(self, actual, *, flush: bool = True, skip: np.ndarray | None = None) -> Report:
@@ -242,3 +247,9 @@ def _largest_around(points, roots: Sequence[float], derivative: Callable) -> np.
             here = np.max(np.abs(derivative(np.linspace(0.92, 1.08, 65) * root)))
             largest = np.where(near_root(points, [root]), np.maximum(largest, here), largest)
     return largest
+
+
+def _largest_swing(points, period: float, derivative: Callable) -> np.ndarray:
+    """For each point the largest of some |results| within half a period, never more than the largest of all."""
+    around = points[:, None] + period * np.linspace(-0.5, 0.5, 5)
+    return np.max(np.abs(derivative(around)), axis=1)

@@ -189,7 +189,8 @@ class Arithmetic:
         remains = math.ldexp(math.exp(-inside), lift) - 1.0
         deep = w < -0.7 * self.exp_limit
         e = jnp.exp(jnp.where(deep, w + inside, w))
-        e = e + e * (jnp.where(deep, self.constant(remains), 0.0) + rest)
+        lifted = jnp.where(deep, self.constant(remains), 0.0)
+        e = e + e * (lifted + rest * (1.0 + lifted))
         return e * jnp.where(deep, self.constant(2.0 ** (shift - lift)), 2.0**shift)
 
     def exp_unbounded(self, x: Array) -> Array:

@@ -172,7 +172,7 @@ def situ(el: Elementary, x: Array, cap: Positive = 4.0) -> Array:
     capped = softcap.value(el.full, x, cap)
     if not el.lite:
         t, _, _, near = _Curves.of(el, x, cap)
-        size = jnp.where(near & (jnp.abs(x) > 0.125 * cap), (t * cap).value, jnp.abs(capped))
+        size = jnp.where(near & (jnp.abs(x) > 0.02 * cap), (t * cap).value, jnp.abs(capped))
         capped = size * el.sign(x)
     return _part(el, x, capped)
 

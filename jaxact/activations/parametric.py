@@ -320,7 +320,7 @@ def dyt(el: Elementary, x: Array, alpha: Real = 0.5, weight: Real = 1.0, bias: R
     plain = jnp.where(jnp.abs(u) < _TINY, (weight * alpha) * x, weight * el.tanh(u)) + bias
     if not is_array(bias) and bias == 0.0:
         return plain
-    cancels = (jnp.abs(plain) < 2.0 * _size(bias)) & (jnp.abs(u) < 9.0)
+    cancels = (jnp.abs(plain) < 4.0 * _size(bias)) & (jnp.abs(u) < 9.0)
     return jnp.where(cancels, _dyt_words(el.full, x, alpha, weight, bias), plain)
 
 

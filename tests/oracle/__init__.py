@@ -33,7 +33,12 @@ class Oracle:
     second: Callable[..., np.ndarray]
     parameters: Mapping[str, Callable[..., np.ndarray]]
     kinks: Callable[..., tuple[float, ...]]
-    endless: bool = False
+    period: Callable[..., float] | None = None
+
+    @property
+    def endless(self) -> bool:
+        """Whether its derivatives swing for ever, without a limit."""
+        return self.period is not None
 
     def derivative(self, order: int = 0, wrt: str | None = None) -> Callable[..., np.ndarray]:
         """The value (order 0), a derivative in x, or the first derivative in a parameter."""
@@ -43,12 +48,12 @@ class Oracle:
         return textbook.exact(self.name, x, order, wrt, **params)
 
     def roots(self, order: int = 0, wrt: str | None = None, **params) -> tuple[float, ...]:
-        """Where the result changes sign through 0, found numerically in 1e-6 <= |x| <= 1e3 (10 if endless), and 0.
+        """Where the result changes sign through 0, found numerically in 1e-6 <= |x| <= 1e3 (14 periods), and 0.
 
         And the kinks where it leaves 0 continuously, as soft_shrink does at its thresholds.
         """
         function = self.derivative(order, wrt)
-        crossings = _roots(function, tuple(sorted(params.items())), 10.0 if self.endless else 1e3)
+        crossings = _roots(function, tuple(sorted(params.items())), self._end(**params))
         sides = np.array([1 - 1e-9, 1 + 1e-9])
         leaving = []
         for kink in filter(np.isfinite, self.kinks(**params)):
@@ -56,6 +61,18 @@ class Oracle:
             if kink and y.any() and y.max() <= 1e-8 * max(1.0, abs(kink)):
                 leaving.append(float(kink))
         return (*crossings, *leaving)
+
+    def _end(self, **params) -> float:
+        return 1e3 if self.period is None else 14 * self.period(**params)
+
+    def swings_beyond(self, order: int = 0, wrt: str | None = None, **params) -> float:
+        """From where on each point is within 8% of a root, since they recur every period; infinite for nowhere."""
+        end = self._end(**params)
+        if self.period is None or not any(
+            x > end - self.period(**params) for x in self.roots(order, wrt, **params)
+        ):
+            return np.inf
+        return end
 
 
 # An infinite x gets the limit read off between these; their fifth powers are still finite.
@@ -104,7 +121,7 @@ def _roots(function: Callable, params: tuple, end: float) -> tuple[float, ...]:
 def _oracle(name: str, formula: Formula) -> Oracle:
     functions = [_everywhere(f) for f in (formula.value, formula.first, formula.second)]
     parameters = {k: _everywhere(f) for k, f in formula.parameters.items()}
-    return Oracle(name, *functions, parameters, formula.kinks, formula.endless)
+    return Oracle(name, *functions, parameters, formula.kinks, formula.period)
 
 
 ORACLE = {name: _oracle(name, formula) for name, formula in (PIECEWISE | SMOOTH | PARAMETRIC | TRAINED).items()}

@@ -18,11 +18,11 @@ def smooth(**params) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Formula:
-    """An `endless` one has derivatives that swing for ever, without a limit."""
+    """With a `period`, a function of the parameters, the derivatives swing for ever, without a limit."""
 
     value: Callable
     first: Callable
     second: Callable = zero
     parameters: Mapping[str, Callable] = field(default_factory=dict)
     kinks: Callable = smooth
-    endless: bool = False
+    period: Callable[..., float] | None = None

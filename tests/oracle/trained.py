@@ -257,6 +257,11 @@ def _snake_alpha(x, u, a, b):
 _snake_first = _snake(lambda x, u, a, b: 1 + a / b * _double(u))
 _snake_second = _snake(lambda x, u, a, b: 2 * a * a / b * (1 - 2 * _square(u)))
 
+
+def _half_turn(alpha=1.0, **_):
+    return np.pi / alpha
+
+
 SNAKE_BETA = Formula(
     _snake(_snake_value),
     _snake_first,
@@ -265,7 +270,7 @@ SNAKE_BETA = Formula(
         "alpha": _snake(lambda x, u, a, b: x * _double(u) / b),
         "beta": _snake(lambda x, u, a, b: -_square(u) / (b * b)),
     },
-    endless=True,
+    period=_half_turn,
 )
 
 SNAKE = Formula(
@@ -273,7 +278,7 @@ SNAKE = Formula(
     _with_equal(_snake_first),
     _with_equal(_snake_second),
     {"alpha": lambda x, alpha=1.0: _snake(_snake_alpha)(x, alpha)},
-    endless=True,
+    period=_half_turn,
 )
 
 # ---- a sigmoid times a soft cap
