@@ -84,5 +84,4 @@ def rowwise() -> list[str]:
 
 
 CASES = [Case(n, s) for n in builtin() for s in _settings(n)]
-INLINE = [dataclasses.replace(c, implementation="inline") for c in CASES]
 DEFAULTS = [Case(n, REQUIRED.get(n, {})) for n in builtin()]

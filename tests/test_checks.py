@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental import checkify
-from support import ALL, BOTH, SOME, close, exact, points, some, with_parameters
+from support import BOTH, SOME, close, exact, points, some, with_parameters
 
 
 @pytest.mark.parametrize("case", BOTH, ids=str)
@@ -27,7 +27,7 @@ def test_checkify(case):
     assert "not finite" in message or "nan generated" in message  # the second where it looks into the formula
 
 
-@pytest.mark.parametrize("case", ALL, ids=str)
+@pytest.mark.parametrize("case", SOME, ids=str)
 def test_debug_nans(case):
     x = points(case)
     far = jnp.asarray([-np.inf, -1e30, -200.0, 0.0, 200.0, 1e30, np.inf], jnp.float32)

@@ -73,7 +73,7 @@ def test_integers_as_jax_nn_else_as_tanh(name, dtype):
         np.testing.assert_array_equal(np.asarray(got), exact(case, x))
     else:
         close(got, exact(case, x))
-    assert jax.jit(case)(x).dtype == got.dtype
+    assert jax.eval_shape(case, x).dtype == got.dtype
 
 
 @pytest.mark.parametrize("setting", [{"negative_slope": 0.1}, {"max_value": 1.5}], ids=str)

@@ -1,10 +1,12 @@
 """The ends of the line: infinities give the limits, NaN gives NaN, signed zeros and symmetry hold."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES, DEFAULTS, INLINE, Case
+from cases import CASES, DEFAULTS, Case
 from oracle import ORACLE
 from test_accuracy import derivatives
 
@@ -35,7 +37,7 @@ MONOTONE = ODD | {
 EXCEPT = {"hard_tanh": ("min_val", "max_val"), "thresholded_relu": ("theta",)}
 # One dtype for each profile; the inline form has a single one. Rounding to float16 is tests/test_accuracy.py's.
 DTYPES = {None: [jnp.bfloat16, jnp.float32], "inline": [jnp.float32]}
-EVERY = [*CASES, *INLINE]
+EVERY = [*CASES, *(dataclasses.replace(c, implementation="inline") for c in DEFAULTS)]
 DEFAULT_IDS = {str(c) for c in DEFAULTS}
 
 

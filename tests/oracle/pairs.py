@@ -136,14 +136,23 @@ def sin_cos(u: Pair) -> tuple[Pair, Pair]:
     odd = np.mod(k, 2) == 1
     s, t = where(odd, cosine, sine), where(odd, sine, cosine)
     s, t = where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
-    return _one_by_one(mp.sin, u, far, s), _one_by_one(mp.cos, u, far, t)
+    return _one_by_one(u, far, s, t)
 
 
-def _one_by_one(function, u: Pair, chosen, otherwise: Pair) -> Pair:
-    hi, lo = (np.array(np.broadcast_to(v, np.shape(chosen)), np.float64) for v in (otherwise.hi, otherwise.lo))
-    low = np.broadcast_to(u.lo, np.shape(chosen))
+@functools.lru_cache(maxsize=2**17)  # value and derivatives ask for the same
+def _exact_sin_cos(hi: float, low: float) -> tuple[list[float], list[float]]:
     with mp.workdps(120):
-        for i in zip(*np.nonzero(np.atleast_1d(chosen)), strict=True):
-            place = i if np.ndim(chosen) else ()
-            hi[place], lo[place] = words(function(mpf(float(u.hi[place])) + mpf(float(low[place]))))
-    return Pair(hi, lo)
+        cosine, sine = mp.cos_sin(mpf(hi) + mpf(low))
+        return words(sine), words(cosine)
+
+
+def _one_by_one(u: Pair, chosen, *otherwise: Pair) -> tuple[Pair, Pair]:
+    """Sine and cosine where chosen, else those given."""
+    shape = np.shape(chosen)
+    found = [[np.array(np.broadcast_to(v, shape), np.float64) for v in (o.hi, o.lo)] for o in otherwise]
+    low = np.broadcast_to(u.lo, shape)
+    for i in zip(*np.nonzero(np.atleast_1d(chosen)), strict=True):
+        place = i if shape else ()
+        for (hi, lo), exact in zip(found, _exact_sin_cos(float(u.hi[place]), float(low[place])), strict=True):
+            hi[place], lo[place] = exact
+    return Pair(*found[0]), Pair(*found[1])
