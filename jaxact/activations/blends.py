@@ -92,8 +92,9 @@ def _curvature(sides: _Sides, v: Words, scale: Words) -> Array:
     v = v.limited(2.0**20)
     turned = Words(v.el, v.hi * sides.sign, v.lo * sides.sign)
     e, exact = sides.e, sides.exact()
-    d = 1.0 + e
-    far = ((sides.E * (scale.value * (2.0 * d - turned.value * (1.0 - e)))) / (d * d * d)) * 2.0**-el.shift
+    dense = 1.0 + e
+    far = sides.E * (scale.value * (2.0 * dense - turned.value * (1.0 - e)))
+    far = (far / (dense * dense * dense)) * 2.0**-el.shift
     d = 1.0 + exact
     near = (exact * (2.0 * d - turned * (1.0 - exact)) * scale) / (d * d * d)
     return jnp.where(sides.near, near.value, far)
