@@ -37,7 +37,17 @@ STORED = {  # otherwise than the function takes them
     ("XIELU", "alpha_p"): lambda v: np.log(np.expm1(v)),
     ("XIELU", "alpha_n"): lambda v: np.log(np.expm1(v - 0.5)),
 }
+
+
+def at_least(lowest):
+    """max(v, lowest) with the slope 1 below it too."""
+    return lambda v: jnp.where(v < lowest, lowest + (v - jax.lax.stop_gradient(v)), v)
+
+
 EFFECTIVE = {
+    **{("PELU", n): at_least(0.1) for n in ("a", "b")},
+    **{(snake, "alpha"): at_least(1e-9) for snake in ("Snake", "SnakeBeta")},
+    ("SnakeBeta", "beta"): at_least(1e-9),
     ("XIELU", "alpha_p"): jaxact.softplus,
     ("XIELU", "alpha_n"): lambda v: jaxact.softplus(v) + 0.5,
 }
@@ -271,7 +281,7 @@ def test_the_implementation_is_the_functions(framework, name):
     layers = [call(framework, name, num_parameters=4, implementation=i) for i in implementations]
     function = getattr(jaxact, LAYERS[name][0])
     for layer, implementation in zip(layers, implementations):
-        if name != "XIELU":  # which is handed what its layer makes of the parameters
+        if not any((name, w) in EFFECTIVE for w in LAYERS[name][1]):
             own = functools.partial(function, implementation=implementation)
             assert trace(layer, X, parameters) == trace(lambda x, p, own=own: own(x, **p), X, parameters)
     assert trace(layers[0], X, parameters) != trace(layers[1], X, parameters)
@@ -432,6 +442,24 @@ def test_what_xielu_refuses(framework):
     ):
         with pytest.raises(ValueError, match=message):
             make(framework, "XIELU", **options)
+
+
+# -- pelu and the snakes: never below what the papers' code divides by -------------------------------------------
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "weight", "lowest"), [("PELU", "b", 0.1), ("Snake", "alpha", 1e-9), ("SnakeBeta", "beta", 1e-9)]
+)
+def test_training_below_the_lowest_value_counts_as_it_and_comes_back(framework, name, weight, lowest):
+    layer = call(framework, name)
+    given = {n: jnp.ones(()) for n in LAYERS[name][1]}
+    at_the_lowest = layer(X, {**given, weight: jnp.asarray(lowest)})
+    assert np.all(np.isfinite(at_the_lowest))
+    slope = jax.grad(lambda value: layer(X, {**given, weight: value}).mean())
+    for below in (0.0, -3.0):
+        np.testing.assert_array_equal(layer(X, {**given, weight: jnp.asarray(below)}), at_the_lowest)
+        assert slope(jnp.asarray(below)) == slope(jnp.asarray(lowest)) != 0
 
 
 @both

@@ -76,6 +76,7 @@ class Trainable:
     implementation: Implementation | None = None
 
     function: ClassVar[Callable[..., Any]]
+    lowest: ClassVar[float | None] = None  # what the function is given at least, wherever training takes a weight
     arguments: ClassVar[tuple[str, ...]] = ()  # the fields that the function takes
     weights: ClassVar[tuple[Weight, ...]] = ()
 
@@ -124,8 +125,8 @@ class Trainable:
         return effective
 
     def effective(self, weight: Weight, stored: Array) -> Array:
-        """The inverse of `stored`."""
-        return stored
+        """The inverse of `stored`; what training has taken below `lowest` counts as that."""
+        return stored if self.lowest is None else _at_least(self.lowest, stored)
 
     def shape(self, weight: Weight, x: Shape | None) -> Shape:
         """The shape of a weight, for an input of this shape (None: not known yet)."""
@@ -183,6 +184,11 @@ def _describe(weight: Weight, init: Initial) -> str:
     return f"First value of the parameter `{weight.name}`, {weight.kind} or an initialiser; by default {start}."
 
 
+def _at_least(lowest: float, stored: Array) -> Array:
+    """max(stored, lowest), but with the slope 1 below it too: an optimiser must be able to come back."""
+    return jnp.where(stored < lowest, lowest + (stored - jax.lax.stop_gradient(stored)), stored)
+
+
 def _constant(value: float | tuple[float, ...], key: Any, shape: Shape, dtype: Any) -> Array:
     return jnp.broadcast_to(jnp.asarray(value, dtype), shape)
 
@@ -214,7 +220,10 @@ class StarReLU(Trainable):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class PELU(Trainable):
+    """Both parameters are kept at 0.1 or above, as in github.com/ltrottier/pelu.resnet.torch."""
+
     function = pelu
+    lowest = 0.1
     a_init: Initial = 1.0
     b_init: Initial = 1.0
 
@@ -244,13 +253,19 @@ class AconC(Trainable):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Snake(Trainable):
+    """alpha is kept at 1e-9 or above, the summand that github.com/EdwardDixon/snake divides by."""
+
     function = snake
+    lowest = 1e-9
     alpha_init: Initial = 1.0
 
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SnakeBeta(Trainable):
+    """Both parameters are kept at 1e-9 or above, as in `Snake`."""
+
     function = snake_beta
+    lowest = 1e-9
     alpha_init: Initial = 1.0
     beta_init: Initial = 1.0
 

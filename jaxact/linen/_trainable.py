@@ -71,7 +71,7 @@ class StarReLU(trainable.StarReLU, _Trainable):
 
 
 class PELU(trainable.PELU, _Trainable):
-    """`jaxact.pelu` as a layer."""
+    """`jaxact.pelu` as a layer, whose parameters count as 0.1 where training takes them below."""
 
 
 class SwishBeta(trainable.SwishBeta, _Trainable):
@@ -136,8 +136,8 @@ class MetaAcon(trainable.MetaAcon, _Trainable):
 
 
 class Snake(trainable.Snake, _Trainable):
-    """`jaxact.snake` as a layer."""
+    """`jaxact.snake` as a layer, whose alpha counts as 1e-9 where training takes it below."""
 
 
 class SnakeBeta(trainable.SnakeBeta, _Trainable):
-    """`jaxact.snake_beta` as a layer."""
+    """`jaxact.snake_beta` as a layer, whose parameters count as 1e-9 where training takes them below."""

@@ -91,7 +91,7 @@ class StarReLU(trainable.StarReLU, _Trainable):
 
 @nnx.dataclass(eq=False)
 class PELU(trainable.PELU, _Trainable):
-    """`jaxact.pelu` as a layer."""
+    """`jaxact.pelu` as a layer, whose parameters count as 0.1 where training takes them below."""
 
     a_metadata: Metadata = _metadata()
     b_metadata: Metadata = _metadata()
@@ -197,14 +197,14 @@ class MetaAcon(trainable.MetaAcon, _Trainable):
 
 @nnx.dataclass(eq=False)
 class Snake(trainable.Snake, _Trainable):
-    """`jaxact.snake` as a layer."""
+    """`jaxact.snake` as a layer, whose alpha counts as 1e-9 where training takes it below."""
 
     alpha_metadata: Metadata = _metadata()
 
 
 @nnx.dataclass(eq=False)
 class SnakeBeta(trainable.SnakeBeta, _Trainable):
-    """`jaxact.snake_beta` as a layer."""
+    """`jaxact.snake_beta` as a layer, whose parameters count as 1e-9 where training takes them below."""
 
     alpha_metadata: Metadata = _metadata()
     beta_metadata: Metadata = _metadata()
