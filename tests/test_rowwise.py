@@ -31,6 +31,11 @@ TABLE = [
 ]
 IDS = ["-".join([n, *(f"{v:g}" for v in p.values())]) for n, p in TABLE]
 once = pytest.mark.parametrize(("name", "params"), [*TABLE[:5], TABLE[7]], ids=[*IDS[:5], IDS[7]])
+# 16-bit rows are computed in float32, so each function once tells what rounding does
+values = pytest.mark.parametrize(
+    ("name", "params", "dtype"),
+    [(n, p, d) for d in DTYPES for n, p in (TABLE if d == jnp.float32 else [*TABLE[:5], TABLE[7]])],
+)
 each = pytest.mark.parametrize(("name", "params"), TABLE, ids=IDS)
 
 
@@ -89,8 +94,7 @@ def logits(n, dtype, seed=0):
     return jnp.asarray(np.clip(x, -3e4, 3e4, out=x, where=np.isfinite(x)).astype(dtype))
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", *NAMES])
-@each
+@values
 def test_values(name, params, dtype):
     """The contract of the design; 16-bit results are within half a unit of it."""
     found = [check(name, params, logits(n, dtype)) for n in (1, 7, 1000)]
@@ -124,8 +128,7 @@ def test_inline_has_the_same_values(name, params):
         check(name, params, logits(1000, dtype), implementation="inline")
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", *NAMES])
-@each
+@values
 def test_rows_sum_to_one(name, params, dtype):
     for n in (1, 7, 1000):
         x = -logits(n, dtype) if name == "softmin" else logits(n, dtype)

@@ -56,14 +56,17 @@ def test_jacobians_and_second_order_in_float64(name, params, implementation, res
         function = act(name, params, implementation=implementation, residual=residual)
         x, h = jnp.asarray(ROW), 1e-5
         wanted = rows.jacobian(name, ROW, **params)
-        for jacobian in (jax.jacfwd, jax.jacrev):
-            np.testing.assert_allclose(jacobian(function)(x), wanted, atol=1e-13)
+        forward, reverse = jax.jacfwd(function), jax.jacrev(function)
+        twice = (jax.jacfwd(reverse), jax.jacrev(forward), jax.jacrev(reverse))
+        first, second = jax.jit(lambda v: ([f(v) for f in (forward, reverse)], [f(v) for f in twice]))(x)
+        for got in first:
+            np.testing.assert_allclose(got, wanted, atol=1e-13)
         moved = [
             (rows.jacobian(name, ROW + h * e, **params) - rows.jacobian(name, ROW - h * e, **params)) / (2 * h)
             for e in np.eye(len(ROW))
         ]
-        for outer, inner in ((jax.jacfwd, jax.jacrev), (jax.jacrev, jax.jacfwd), (jax.jacrev, jax.jacrev)):
-            np.testing.assert_allclose(outer(inner(function))(x), np.stack(moved, -1), atol=1e-8)
+        for got in second:
+            np.testing.assert_allclose(got, np.stack(moved, -1), atol=1e-8)
 
 
 @residuals
@@ -135,15 +138,21 @@ def test_vmap(name, params, implementation):
     def gradient(v, **options):
         return jax.grad(lambda u: jnp.sum(jnp.sin(jnp.maximum(function(u, **options), -9))))(v)
 
-    for run in (function, gradient):
-        for axis, dim in ((-1, 1), ((0, 1), 0)):
-            mapped = jax.vmap(functools.partial(run, axis=axis), dim, dim)(x)
-            loop = np.stack([run(v, axis=axis) for v in np.moveaxis(X, dim, 0)], dim)
-            np.testing.assert_allclose(mapped, loop, atol=2e-6)
-        masked = [jax.vmap(lambda v, m, r=run: r(v, where=m), dims) for dims in ((0, 0), (None, 0), (0, None))]
-        for mapped, (vs, ms) in zip(masked, ((x, mask), (x[0], mask), (x, mask[0]))):
-            wanted = run(jnp.broadcast_to(vs, x.shape), where=np.broadcast_to(ms, x.shape))
-            np.testing.assert_allclose(mapped(vs, ms), wanted, atol=2e-6)
+    @jax.jit
+    def mapped_and_whole(x, mask):
+        """Each map beside the same function of the whole array, whose rows are those of every slice."""
+        pairs = []
+        for run in (function, gradient):
+            for axis, dim, whole in ((-1, 1, -1), ((0, 1), 0, (1, 2)), ((0, 1), 2, (0, 1))):
+                pairs.append((jax.vmap(functools.partial(run, axis=axis), dim, dim)(x), run(x, axis=whole)))
+            for dims, v, m in (((0, 0), x, mask), ((None, 0), x[0], mask), ((0, None), x, mask[0])):
+                mapped = jax.vmap(lambda v, m, run=run: run(v, where=m), dims)(v, m)
+                whole = run(jnp.broadcast_to(v, x.shape), where=jnp.broadcast_to(m, x.shape))
+                pairs.append((mapped, whole))
+        return pairs
+
+    for mapped, whole in mapped_and_whole(x, mask):
+        np.testing.assert_allclose(mapped, whole, atol=2e-6)
 
 
 def test_vmap_of_alpha():

@@ -79,6 +79,16 @@ class Oracle:
 FAR, FARTHER = 1e50, 1e55
 
 
+# Elements at a time: the many arrays that a formula of two words makes stay in the cache.
+BLOCK = 2**14
+
+
+def _in_blocks(formula: Callable, x: np.ndarray, **params) -> np.ndarray:
+    blocks = np.array_split(x.ravel(), max(-(-x.size // BLOCK), 1))
+    values = [np.asarray(formula(b, **params), np.float64) + np.zeros_like(b) for b in blocks]
+    return np.concatenate(values).reshape(x.shape)
+
+
 def _everywhere(formula: Callable) -> Callable[..., np.ndarray]:
     """Extend a formula from finite x: limits at infinity, NaN for NaN."""
 
@@ -87,10 +97,11 @@ def _everywhere(formula: Callable) -> Callable[..., np.ndarray]:
         x = np.asarray(x, np.float64)
         finite = np.isfinite(x)
         if np.all(finite):
-            return np.asarray(formula(x, **params), np.float64) + np.zeros_like(x)
+            return _in_blocks(formula, x, **params)
         sign = np.where(np.isnan(x), 0.0, np.sign(x))
-        far = np.asarray(formula(np.where(finite, x, sign * FAR), **params), np.float64)
-        farther = np.asarray(formula(np.where(finite, x, sign * FARTHER), **params), np.float64)
+        far = _in_blocks(formula, np.where(finite, x, sign * FAR), **params)
+        farther = far.copy()
+        farther[~finite] = formula((sign * FARTHER)[~finite], **params)
         limit = np.where(
             np.isclose(far, farther, rtol=1e-3, atol=0),
             far,

@@ -232,7 +232,8 @@ def acon_c(x, p1=1, p2=0, beta=1):
 def xielu(x, alpha_p=0.8, alpha_n=0.8, beta=0.5, eps=-1e-6):
     if x > 0:
         return alpha_p * x * x + beta * x
-    return alpha_n * (expm1(x if x <= eps else lift(eps)) - x) + beta * x
+    # not by expm1, whose -1 would hide the tail of the slope where beta is alpha_n
+    return alpha_n * exp(x if x <= eps else lift(eps)) + ((beta - alpha_n) * x - alpha_n)
 
 
 def pade(
