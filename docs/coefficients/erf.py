@@ -1,7 +1,12 @@
-"""Finds ``ERF_DOUBLE``: erf(s)/s in s*s for 0 <= s <= log(2), where serf is left of 0. Chebyshev interpolation."""
+"""Finds ERF and ERF_DOUBLE: erf(s)/s in s*s for 0 <= s <= log(2), where serf is left of 0.
 
+ERF is of least relative error, its first coefficient the exact 2/sqrt(pi), of which the layer takes 1 before it rounds;
+ERF_DOUBLE by Chebyshev interpolation.
+"""
+
+from exponentials import polynomial
 from mpmath import mp, mpf
-from roots import interpolated
+from roots import in_powers
 
 mp.dps = 50
 TOP = mpf("0.48046")  # log(2)**2, rounded up
@@ -14,19 +19,8 @@ def ratio(q):
 
 
 def main():
-    half = TOP / 2
-    nodes = [half * mp.cos(mp.pi * (j + mpf(1) / 2) / COUNT) for j in range(COUNT)]
-    shifted = interpolated([ratio(half + d) for d in nodes], half)  # in d = q - half
-    coefficients = [
-        mp.fsum(shifted[k] * mp.binomial(k, i) * (-half) ** (k - i) for k in range(i, COUNT)) for i in range(COUNT)
-    ]
-    rounded = [float(c) for c in coefficients]
-    checks = [TOP * mpf(i) / 200 for i in range(1, 201)]
-    worst = max(abs(mp.polyval([mpf(c) for c in rounded[::-1]], q) / ratio(q) - 1) for q in checks)
-    print(f"# relative error {float(worst):.1e}")
-    print("ERF_DOUBLE = (")
-    print("\n".join(f"    {c!r}," for c in rounded))
-    print(")")
+    polynomial("ERF", ratio, 0, float(TOP), 6, lambda q: 1 / ratio(q), (float(2 / mp.sqrt(mp.pi)),))
+    in_powers("ERF_DOUBLE", ratio, mpf(0), TOP, COUNT)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,20 @@ def interpolated(values, radius):
     return [t / radius**i for i, t in enumerate(total)]
 
 
+def in_powers(name, function, lo, hi, count):
+    """Print float64 coefficients of the polynomial through `count` Chebyshev nodes between lo and hi."""
+    middle, half = (lo + hi) / 2, (hi - lo) / 2
+    nodes = [middle + half * mp.cos(mp.pi * (j + mpf(1) / 2) / count) for j in range(count)]
+    shifted = interpolated([function(t) for t in nodes], half)  # in t - middle
+    coefficients = [
+        mp.fsum(shifted[k] * mp.binomial(k, i) * (-middle) ** (k - i) for k in range(i, count))
+        for i in range(count)
+    ]
+    checks = [lo + (hi - lo) * mpf(i) / 400 for i in range(1, 401)]
+    worst = max(abs(mp.polyval(coefficients[::-1], t) / function(t) - 1) for t in checks)
+    print(f"# relative error {float(worst):.1e}\n{name} = {tuple(float(c) for c in coefficients)}")
+
+
 def fit(function, order, guess, radius, dtype):
     def derivative(x):
         return mp.taylor(function, x, order)[order] * mp.factorial(order)
