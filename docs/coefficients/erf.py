@@ -1,7 +1,7 @@
 """Finds ERF and ERF_DOUBLE: erf(s)/s in s*s for 0 <= s <= log(2), where serf is left of 0.
 
-ERF is of least relative error, its first coefficient the exact 2/sqrt(pi), of which the layer takes 1 before it rounds;
-ERF_DOUBLE by Chebyshev interpolation.
+ERF is of least relative error, its first coefficient the exact 2/sqrt(pi), of which the layer takes 1 before it
+rounds; ERF_DOUBLE by Chebyshev interpolation.
 """
 
 from exponentials import polynomial

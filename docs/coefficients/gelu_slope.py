@@ -1,7 +1,7 @@
-"""Finds GELU_SLOPE, its LITE form and GELU_SLOPE_ROOT: (a/sqrt(2 pi) - exp(a*a/2) Phi(-a))/(a - root), 0 <= a <= 14.85.
+"""Finds GELU_SLOPE, its LITE form and GELU_SLOPE_ROOT: (a/sqrt(2 pi) - exp(a*a/2) Phi(-a))/(a - root).
 
-In u = a/(a + K), of least relative error. At 0 that of GELU_SLOPE is what rounding its first coefficient leaves, 1.6e-8;
-the fit starts beside it, at u = `START`, or it would allow itself as much everywhere.
+In u = a/(a + K), of least relative error. At 0 that of GELU_SLOPE is what rounding its first coefficient leaves,
+1.6e-8; the fit starts beside it, at u = `START`, or it would allow itself as much everywhere.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Finds MILLS and MILLS_DOUBLE: exp(a*a/2) Phi(-a) (a + K) in t = (a - K)/(a + K), to a = 14.85 and to 40.
 
 K is where the rounding errors of all of gelu are smallest, not those of the polynomial: of K = 3, 3 + 1/16, .., 5
-it gives the least largest error with and without fused multiply-adds, and coefficients that round well. MILLS is of least
-relative error, MILLS_DOUBLE by Chebyshev interpolation.
+it gives the least largest error with and without fused multiply-adds, and coefficients that round well. MILLS is
+of least relative error, MILLS_DOUBLE by Chebyshev interpolation.
 """
 
 from exponentials import polynomial

@@ -184,7 +184,7 @@ class Elementary(Arithmetic):
         return horner((first - 1.0, *rest), s * s)
 
     def gelu_slope_core(self, a: Array) -> Array:
-        """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), relatively accurate through its root at 0.7518 (``gelu_slope.py``)."""
+        """exp(a*a/2) Phi(-a) - a / sqrt(2 pi), accurate through its root at 0.7518 (``gelu_slope.py``)."""
         self._check(a)
         hi, lo = c.GELU_SLOPE_ROOT
         if self.double:
