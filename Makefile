@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test test-gpu-compile test-gpu peers lint format docs accuracy clean
+.PHONY: demo test test-gpu-compile test-gpu peers lint format docs accuracy bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -36,6 +36,10 @@ $(VENV)/.docs: $(VENV)/.installed
 # and torch: docs/accuracy.md. GPU=1 measures on the GPU; ARGS="--quick", "--only gelu", "--points 200000", "--settings".
 accuracy: $(VENV)/.bench
 	JAX_PLATFORMS=$(if $(GPU),cuda,cpu) $(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+# Speed and memory beside jax.nn, Keras and PyTorch: docs/performance.md. ARGS="--quick" shows that it works.
+bench: $(VENV)/.bench $(VENV)/.peers
+	JAX_PLATFORMS=cpu $(BIN)/python -m benchmarks all $(ARGS)
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

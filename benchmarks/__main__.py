@@ -1,49 +1,44 @@
-"""``python -m benchmarks overhead``: run one of the benchmarks, print its table, write its JSON."""
+"""``python -m benchmarks cpu``: run benchmarks, print their tables, write their JSON and a page."""
 
 import argparse
-import json
 import pathlib
-import platform
 import sys
+from collections.abc import Callable, Mapping
 
-import jax
-from rich.console import Console
-from rich.table import Table
+from benchmarks import cpu, memory, overhead, performance_page, scaling
+from benchmarks.report import Report
 
-from benchmarks import overhead
-
-PROGRAMS = {"overhead": overhead.run}
-RESULTS = pathlib.Path(__file__).parent / "results"
+ROOT = pathlib.Path(__file__).parent.parent
+# Each program is a few tables, each of one run.
+PROGRAMS: Mapping[str, Mapping[str, Callable[..., Report]]] = {
+    "cpu": {"cpu": cpu.run},
+    "memory": {"memory": memory.kept, "memory_peak": memory.peak},
+    "overhead": {"overhead": overhead.eager, "overhead_staging": overhead.staging},
+    "scaling": {"scaling": scaling.sizes, "scaling_devices": scaling.devices},
+}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program that the command line names; 0 is success."""
+    """Run the programs that the command line names; 0 is success."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("program", choices=sorted(PROGRAMS))
-    parser.add_argument("--quick", action="store_true", help="few repetitions: shows that the program works")
-    parser.add_argument("--out", type=pathlib.Path, default=RESULTS, help="where the JSON goes")
+    parser.add_argument(
+        "programs", nargs="+", choices=[*PROGRAMS, "all", "page"], help="page: only write the page"
+    )
+    parser.add_argument("--quick", action="store_true", help="few repetitions: shows that the programs work")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmarks" / "results", help="for the JSON")
+    parser.add_argument(
+        "--docs", type=pathlib.Path, default=ROOT / "docs", help="for performance.md and its figures"
+    )
     options = parser.parse_args(argv)
 
-    report = PROGRAMS[options.program](quick=options.quick)
-    _print(report)
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{options.program}.json"
-    path.write_text(json.dumps({"machine": _machine(), **report}, indent=1) + "\n")
-    print(f"wrote {path}")
+    for name in PROGRAMS if "all" in options.programs else options.programs:
+        for table, run in PROGRAMS.get(name, {}).items():
+            report = run(quick=options.quick)
+            report.show()
+            report.save(options.out / f"{table}.json")
+    tables = [t for program in PROGRAMS.values() for t in program]
+    performance_page.write({t: options.out / f"{t}.json" for t in tables}, options.docs)
     return 0
-
-
-def _machine() -> dict[str, str]:
-    return {"python": platform.python_version(), "jax": jax.__version__, "processor": platform.machine()}
-
-
-def _print(report: dict) -> None:
-    table = Table(title=report["title"], caption=report["method"])
-    for column in report["columns"]:
-        table.add_column(column, justify="left" if column == "name" else "right")
-    for row in report["rows"]:
-        table.add_row(*(v if isinstance(v, str) else f"{v:.2f}" for v in row))
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
-"""What an eager call costs beside a jitted function of ``jax.nn``, on an array too small to compute anything."""
+"""What jaxact costs beside the arithmetic: an eager call, importing it, and compiling a deep network."""
 
 import functools
+import itertools
 import os
+import statistics
 import subprocess
 import sys
+import time
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxact._src import catalogue
-from jaxact._src.function import Elementwise
+import jaxact
+from benchmarks import models
+from benchmarks.cpu import activations
+from benchmarks.report import Report
+from jaxact._src import overview
 from jaxact._src.timing import interleaved, ratio
-
-NUMBERS = (0.5, 2.0, 1.0, 1.5)  # for parameters without a default
-
 
 IMPORT = "import jax, time; t = time.perf_counter(); import jaxact; print(1e6 * (time.perf_counter() - t))"
 
@@ -30,28 +33,72 @@ def import_time(processes: int) -> float:
     return min(float(r.stdout) for r in runs[1:])
 
 
-def run(*, quick: bool = False) -> dict[str, Any]:
+def eager(*, quick: bool = False) -> Report:
     """Time every activation with its defaults against ``jax.jit(jax.nn.silu)``, and that against itself."""
     x = jnp.linspace(-1.0, 1.0, 8)
     base = jax.jit(jax.nn.silu)
     calls = {"jax.jit(jax.nn.silu)": functools.partial(base, x), "the same again": functools.partial(base, x)}
-    for name, activation in catalogue.activations().items():
-        if not isinstance(activation, Elementwise):
-            continue  # a row's programs are no longer all overhead
-        required = [p for p in activation.definition.parameters.values() if p.required]
-        calls[name] = functools.partial(activation, x, *NUMBERS[: len(required)])
+    for name, activation in list(activations().items())[: 3 if quick else None]:
+        calls[name] = functools.partial(activation, x, **overview.required(activation))
     rounds, number = (3, 20) if quick else (300, 50)  # short rounds: a preempted one is an outlier
     seconds = interleaved(calls, rounds=rounds, number=number, title="eager calls")
     reference = seconds["jax.jit(jax.nn.silu)"]
     rows = []
     for name, own in seconds.items():
         middle, spread = ratio(own, reference)
-        rows.append([name, 1e6 * sorted(own)[len(own) // 2], middle, spread])
+        rows.append([name, 1e6 * statistics.median(own), middle, spread])
     milliseconds = import_time(1 if quick else 7) / 1000
-    return {
-        "title": "Eager call on float32[8]",
-        "method": f"{rounds} interleaved rounds of {number} calls; median ratio to jax.jit(jax.nn.silu); "
+    worst = max(rows, key=lambda r: r[2])
+    findings = [
+        f"at most {worst[2]:.2f} times a jitted function of jax.nn ({worst[0]})",
         f"importing jaxact adds {milliseconds:.0f} ms to importing jax, best of several processes",
-        "columns": ["name", "µs", "ratio", "±"],
-        "rows": rows,
-    }
+    ]
+    method = f"{rounds} interleaved rounds of {number} calls; median ratio to jax.jit(jax.nn.silu)."
+    return Report("Eager call on float32[8]", method, ["activation", "µs", "ratio", "±"], rows, findings)
+
+
+LAYERS = 48
+STAGES = ("trace", "lower", "compile")
+
+
+def staging(*, quick: bool = False) -> Report:
+    """Trace, lower and compile the gradient of a deep network, unrolled, with jaxact's gelu and with jax.nn's."""
+    layers, rounds = (3, 2) if quick else (LAYERS, 5)
+    rows = []
+    for kind in models.KINDS:
+        functions = {"jaxact": jaxact.gelu, "jax.nn": jax.nn.gelu}
+        seconds: dict[str, list[list[float]]] = {name: [] for name in functions}
+        for _ in range(rounds):
+            for name, act in functions.items():
+                seconds[name].append(_stages(kind, act, layers))
+        for i, stage in enumerate((*STAGES, "all")):
+            own, theirs = ([s[i] if i < 3 else sum(s) for s in seconds[name]] for name in functions)
+            middle, spread = ratio(own, theirs) if rounds > 1 else (own[0] / theirs[0], 0.0)
+            rows.append(
+                [kind, stage, 1e3 * statistics.median(own), 1e3 * statistics.median(theirs), middle, spread]
+            )
+    method = (
+        f"Gradient of {layers} layers around gelu, unrolled, traced, lowered and compiled for the CPU {rounds} "
+        "times in turn, caches cleared; ms, and the median ratio."
+    )
+    findings = [f"{r[0]}, all three: {r[4]:.2f} ±{r[5]:.2f} times jax.nn" for r in rows if r[1] == "all"]
+    return Report(
+        "Tracing, lowering, compiling",
+        method,
+        ["network", "stage", "jaxact", "jax.nn", "ratio", "±"],
+        rows,
+        findings,
+    )
+
+
+def _stages(kind: str, act: Any, layers: int) -> list[float]:
+    jax.clear_caches()
+    program = jax.jit(models.gradient(kind, act, layers, scanned=False))
+    times = [time.perf_counter()]
+    traced = program.trace(*models.arguments(kind, layers, 64, 64, jnp.float32))
+    times.append(time.perf_counter())
+    lowered = traced.lower()
+    times.append(time.perf_counter())
+    lowered.compile()
+    times.append(time.perf_counter())
+    return [b - a for a, b in itertools.pairwise(times)]

@@ -9,14 +9,17 @@ from rich.progress import track
 
 
 def interleaved(
-    calls: Mapping[str, Callable[[], object]], *, rounds: int, number: int, title: str
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, number: int, title: str | None = None
 ) -> dict[str, list[float]]:
-    """Seconds a call, one entry a round; each round runs every call `number` times, one after the other."""
+    """Seconds a call, one entry a round; each round runs every call `number` times, one after the other.
+
+    With a title the rounds are a progress bar.
+    """
     for call in calls.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    progress = Console(stderr=True)  # standard output is for results
-    for _ in track(range(rounds), description=title, console=progress):
+    progress = Console(stderr=True, quiet=title is None)  # standard output is for results
+    for _ in track(range(rounds), description=title or "", console=progress):
         for name, call in calls.items():
             start = time.perf_counter()
             for _ in range(number):
