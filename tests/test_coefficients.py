@@ -23,7 +23,7 @@ def printed(script: str) -> dict[str, tuple[float, ...]]:
 
 @pytest.mark.parametrize("script", ["erf.py", "exponentials.py", "gelu_slope.py", "mills.py", "mills_lite.py"])
 def test_a_script_prints_what_is_stored(script):
-    """Not to the last digit: the high coefficients, which count for little, vary with the linear algebra library."""
+    """Not to the last digit: the high coefficients, which count for little, vary with the linear algebra used."""
     found = printed(script)
     assert found
     for name, values in found.items():
