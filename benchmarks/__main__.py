@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import overhead
+from benchmarks.gpu import command as gpu
 
 PROGRAMS = {"overhead": overhead.run}
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -18,7 +19,12 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program that the command line names; 0 is success."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["gpu"]:  # has options of its own
+        return gpu.main(argv[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, epilog="`gpu` has options of its own."
+    )
     parser.add_argument("program", choices=sorted(PROGRAMS))
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that the program works")
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS, help="where the JSON goes")
