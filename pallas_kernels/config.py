@@ -43,6 +43,10 @@ class Parameters:
     reduce_rows_at_once: int = 4
     plans: Mapping[str, Plans] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.reduce_rows % self.reduce_rows_at_once:
+            raise ValueError(f"{self.reduce_rows=} must be divisible by {self.reduce_rows_at_once=}")
+
 
 DEFAULT: Final = Parameters()
 FIELDS: Final = tuple(f.name for f in dataclasses.fields(Parameters))

@@ -11,7 +11,7 @@ import jax
 from rich.console import Console
 
 from benchmarks import gpu
-from benchmarks.gpu import cases, page, tune
+from benchmarks.gpu import cases, interpreted, page, tune
 from benchmarks.gpu.clock import Clock, DeviceClock, HostClock
 from benchmarks.gpu.measure import CASE, KERNEL, REFERENCE, SELECTED, Effort
 from benchmarks.gpu.run import Budget, run
@@ -31,6 +31,8 @@ def main(argv: Sequence[str]) -> int:
         parser.error(f"--only {options.only!r}: no such part; the parts are {', '.join(cases.PARTS)}")
     if options.selftest and options.out == RESULTS:
         parser.error("--selftest needs --out FOLDER: its numbers are no results")
+    if options.tune and (reason := interpreted.why_not()):
+        parser.error(reason)
     if options.page_only:
         return _page(options.out / "gpu.json", options.docs)
     if not options.selftest and (reason := prepare_gpu()):

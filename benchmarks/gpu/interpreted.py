@@ -42,7 +42,7 @@ def through_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def _interpreting() -> Iterator[None]:
-    """Every kernel that is traced inside runs in the interpreter; those of rows, which differ there, are told so."""
+    """What is traced inside runs in the interpreter; the kernels of rows, which differ there, are told so."""
     from jax.experimental.pallas import mosaic_gpu as plgpu  # noqa: PLC0415  (only where there are kernels)
 
     from pallas_kernels import quantize, rows, rowwise  # noqa: PLC0415

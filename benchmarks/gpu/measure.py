@@ -5,7 +5,7 @@ import functools
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import jax
@@ -57,6 +57,7 @@ class Prepared:
     """
 
     case: Case
+    operands: "Operands"
     programs: dict[str, Program] = dataclasses.field(default_factory=dict)
     result: dict[str, Callable[[Any], Any] | None] = dataclasses.field(default_factory=dict)
     problems: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -89,7 +90,8 @@ class Operands:
         size = max(1, sum(o.bytes for o in case.operands))
         count = 2 if case.in_context else max(2, math.ceil(effort.past_cache / size))
         self.case = case
-        self.sets = [[o.make(1000 * s + i) for i, o in enumerate(case.operands)] for s in range(count)]
+        made = [[o.make(1000 * s + i) for i, o in enumerate(case.operands)] for s in range(count)]
+        self.sets = jax.block_until_ready(made)
         self.cotangent = cotangent(case)
 
     def program(self, function: Callable[..., Any], through: Callable[..., Any] = lambda f: f) -> Program:
@@ -98,9 +100,9 @@ class Operands:
             return _compiled(through(function), self.sets)
         if self.case.direction == "gradient":
             return _compiled(through(_gradient(function)), [[self.cotangent, *v] for v in self.sets])
-        # One function makes all pullbacks, so that they are of one type.
-        save = jax.jit(through(lambda *v: _pullback(function, v)))
-        pulls = [jax.block_until_ready(save(*v)) for v in self.sets]
+        # One program makes all pullbacks, so that they are of one type.
+        save = _compiled(through(lambda *v: _pullback(function, v)), self.sets)
+        pulls = [jax.block_until_ready(save.call(i)) for i in range(len(self.sets))]
         return _compiled(through(lambda pull, ct: pull(ct)), [[pull, self.cotangent] for pull in pulls])
 
 
@@ -150,29 +152,28 @@ def copies(moved: int, effort: Effort) -> dict[str, Callable[[], Program]]:
 # -- preparing ---------------------------------------------------------------------------------------------------
 
 
-def prepare(case: Case, effort: Effort, others: Sequence[Opponent], on_gpu: bool) -> Prepared:
-    """Compile what a case consists of."""
-    found = Prepared(case)
+def prepare(case: Case, effort: Effort, on_gpu: bool) -> Prepared:
+    """Compile what a case consists of, but for the opponents."""
     operands = Operands(case, effort)
+    found = Prepared(case, operands)
     own = {i: functools.partial(case.function, implementation=i) for i in (None, "pallas", "reference")}
     if case.in_context:
         found.attempt(SELECTED, lambda: operands.program(own[None]))
     else:
         for name, make in copies(case.moved(), effort).items():
             found.attempt(name, make, result=None)
-        _attempt_kernel(found, operands, own, on_gpu)
+        _attempt_kernel(found, own, on_gpu)
     for name in (REFERENCE, AGAIN):
         found.attempt(name, lambda: operands.program(own["reference"]))
     if isinstance(case.plain, str):
         found.problems[PLAIN] = case.plain
     else:
         found.attempt(PLAIN, functools.partial(operands.program, case.plain))
-    for opponent in others:
-        _attempt_opponent(found, operands, opponent)
     return found
 
 
-def _attempt_kernel(found: Prepared, operands: Operands, own: Any, on_gpu: bool) -> None:
+def _attempt_kernel(found: Prepared, own: Any, on_gpu: bool) -> None:
+    operands = found.operands
     if on_gpu:
         found.attempt(KERNEL, lambda: operands.program(own["pallas"]))
     elif reason := interpreted.why_not():
@@ -181,8 +182,9 @@ def _attempt_kernel(found: Prepared, operands: Operands, own: Any, on_gpu: bool)
         found.attempt(KERNEL, lambda: operands.program(own["reference"], interpreted.through_kernels))
 
 
-def _attempt_opponent(found: Prepared, operands: Operands, opponent: Opponent) -> None:
-    case = found.case
+def oppose(found: Prepared, opponent: Opponent) -> None:
+    """Add another library's program, if it has one; in the main thread, as its compiler may know no other."""
+    case, operands = found.case, found.operands
     if case.direction == "gradient" and opponent.of_torch:
         return
     function = opponent.find(case)
@@ -203,8 +205,8 @@ def _attempt_opponent(found: Prepared, operands: Operands, opponent: Opponent) -
 
 def measure(prepared: Prepared, clock: Clock, effort: Effort) -> dict[str, Any]:
     """The row of a report: what is wrong is said and not timed."""
-    case, problems = prepared.case, dict(prepared.problems)
-    problems |= wrong(prepared)
+    case = prepared.case
+    problems = prepared.problems | wrong(prepared, own=OWN)
     sound = {name: p for name, p in prepared.programs.items() if name not in problems}
     return {**described(case), "seconds": measure_seconds(sound, clock, effort), "problems": problems}
 
@@ -255,8 +257,8 @@ def selection(case: Case) -> list[dict[str, str]]:
     return [{"what": r.what, "implementation": r.implementation, "reason": r.reason} for r in rows]
 
 
-def wrong(prepared: Prepared) -> dict[str, str]:
-    """Programs whose results differ from the plain definition, computed in float32."""
+def wrong(prepared: Prepared, own: Collection[str]) -> dict[str, str]:
+    """Programs whose results differ from the plain definition in float32; elsewhere than at kinks if not `own`."""
     found = {}
     expected = None
     for name, read in prepared.result.items():
@@ -272,7 +274,7 @@ def wrong(prepared: Prepared) -> dict[str, str]:
         except Exception as error:  # one that does not run must not end the run
             found[name] = f"does not run: {short(error)}"
             continue
-        if share > (0.0 if name in OWN else KINKS):
+        if share > (0.0 if name in own else KINKS):
             found[name] = (
                 f"wrong: {100 * share:.2g}% of the results off, by up to {off:.2g} of the largest one where "
                 f"{prepared.case.allowed:.2g} is allowed"

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from benchmarks.gpu import figures, machine, opponents
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.clock import Clock
-from benchmarks.gpu.measure import CASE, Effort, Prepared, described, measure, prepare, short
+from benchmarks.gpu.measure import CASE, Effort, Prepared, described, measure, oppose, prepare, short
 from benchmarks.gpu.opponents import Opponent
 
 TOGETHER: Final = 8  # cases that are compiled side by side
@@ -74,11 +74,12 @@ def run(
         task = progress.add_task(label, total=len(cases))
         while waiting and budget.allows_another():
             start = time.monotonic()
-            batch = next(batches(waiting))
-            waiting = waiting[len(batch) :]
-            for row in _rows(batch, clock, effort, others):
+            for row in _rows(next(batches(waiting)), clock, effort, others):
                 report["rows"].append(row)
+                waiting.pop(0)
                 progress.advance(task)
+                if budget.left() <= 0:
+                    break
             report["left_out"] = [c.id for c in waiting]
             budget.spent(time.monotonic() - start)
             finish(report, path)
@@ -88,12 +89,13 @@ def run(
 
 
 def batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
-    """Cases whose operands have room on a GPU together."""
+    """Cases whose operands have room on a GPU together; one in context, since XLA times matrix products, alone."""
     batch: list[Case] = []
     total = 0
     for case in cases:
         size = 4 * sum(o.bytes for o in case.operands)
-        if batch and (len(batch) == TOGETHER or total + size > BYTES_TOGETHER):
+        alone = bool(batch) and (case.in_context or batch[-1].in_context)
+        if batch and (alone or len(batch) == TOGETHER or total + size > BYTES_TOGETHER):
             yield batch
             batch, total = [], 0
         batch.append(case)
@@ -119,17 +121,24 @@ def _rows(
     The interpreter of a self-test runs one kernel at a time.
     """
     with concurrent.futures.ThreadPoolExecutor(len(batch) if clock.on_device else 1) as pool:
-        preparing = [pool.submit(prepare, c, effort, others, clock.on_device) for c in batch]
+        preparing = [pool.submit(prepare, c, effort, clock.on_device) for c in batch]
         concurrent.futures.wait(preparing)
     for case in batch:
-        yield _row(case, preparing.pop(0), clock, effort)  # so that its arrays are let go of
+        yield _row(case, preparing.pop(0), clock, effort, others)  # so that its arrays are let go of
 
 
 def _row(
-    case: Case, future: "concurrent.futures.Future[Prepared]", clock: Clock, effort: Effort
+    case: Case,
+    future: "concurrent.futures.Future[Prepared]",
+    clock: Clock,
+    effort: Effort,
+    others: Sequence[Opponent],
 ) -> dict[str, Any]:
     try:
-        return measure(future.result(), clock, effort)
+        prepared = future.result()
+        for opponent in others:
+            oppose(prepared, opponent)
+        return measure(prepared, clock, effort)
     except Exception as error:  # one case that fails is a row of the report, and the others go on
         return {**_safely_described(case), "seconds": {}, "problems": {CASE: short(error)}}
 

@@ -102,10 +102,10 @@ def _with_rest(kernel: str, found: Sequence[tuple[int, int, int, int]]) -> list[
 # -- what is searched --------------------------------------------------------------------------------------------
 
 
-def searches(sizes: Sizes) -> Iterator[Search]:
-    """Every search; each starts from the defaults."""
+def searches(sizes: Sizes, table: "Table") -> Iterator[Search]:
+    """Every search; `table` holds what those before have found."""
     yield from _unrolls(sizes)
-    yield from _reductions(sizes)
+    yield from _reductions(sizes, table)
     yield from _plans(sizes)
 
 
@@ -137,7 +137,8 @@ def _default_first(candidates: Mapping[str, Parameters], default: str) -> dict[s
     return {default: candidates[default], **candidates}
 
 
-def _reductions(sizes: Sizes) -> Iterator[Search]:
+def _reductions(sizes: Sizes, table: "Table") -> Iterator[Search]:
+    """One parameter after the other, each beside those chosen before: here they depend on each other."""
     shape = (max(1, sizes.total // sizes.columns), sizes.columns)
     cases = tuple(
         _case("prelu", jaxact.prelu, "backward", Operand(shape, d), Operand(shape[-1:], "float32", scale=0.25))
@@ -149,7 +150,7 @@ def _reductions(sizes: Sizes) -> Iterator[Search]:
         ("reduce_rows", (16, 32, 64)),
     ):
         default = getattr(config.DEFAULT, field)
-        made = {str(v): dataclasses.replace(config.DEFAULT, **{field: v}) for v in values}
+        made = {str(v): Parameters(**{**table.numbers, field: v}) for v in values}
 
         def keep(table: Table, chosen: str, field: str = field) -> None:
             table.numbers[field] = int(chosen)
@@ -205,16 +206,17 @@ def main(clock: Clock, effort: Effort, budget: Budget, *, sizes: Sizes, path: pa
         {"machine": machine.description(), "clocks": machine.clocks(), "source": clock.source},
     )
     found: dict[str, Any] = {}
-    waiting = list(searches(sizes))
-    while waiting and budget.allows_another():
+    waiting = [s.name for s in searches(sizes, Table())]
+    for search in searches(sizes, table):
+        if not budget.allows_another():
+            break
         before = budget.left()
-        search = waiting.pop(0)
+        waiting.remove(search.name)
         found[search.name] = outcome = _search(search, clock, effort)
         if outcome["chosen"] is not None:
             search.keep(table, outcome["chosen"])
         budget.spent(before - budget.left())
-        left = [s.name for s in waiting]
-        _write(path, table.entry() | {"evidence": {**evidence, "searches": found, "left_out": left}})
+        _write(path, table.entry() | {"evidence": {**evidence, "searches": found, "left_out": waiting}})
         console.print(f"{search.name}: {outcome['default']} by default, chosen {outcome['chosen']}")
     console.print(f"{len(waiting)} searches left out; wrote {path}")
     return 0
@@ -239,7 +241,7 @@ def _search(search: Search, clock: Clock, effort: Effort) -> dict[str, Any]:
     seconds: dict[str, dict[str, float]] = {}
     for case in search.cases:
         prepared = _prepare(case, search.candidates, effort, on_gpu=clock.on_device)
-        problems |= prepared.problems | wrong(prepared)
+        problems |= prepared.problems | wrong(prepared, own=search.candidates)
         sound = {n: p for n, p in prepared.programs.items() if n not in problems}
         medians = {n: s["median"] for n, s in measure_seconds(sound, clock, effort).items()}
         seconds[case.id] = medians
@@ -253,8 +255,8 @@ def _search(search: Search, clock: Clock, effort: Effort) -> dict[str, Any]:
 
 
 def _prepare(case: Case, candidates: Mapping[str, Parameters], effort: Effort, *, on_gpu: bool) -> Prepared:
-    found = Prepared(case)
     operands = Operands(case, effort)
+    found = Prepared(case, operands)
     asked = "pallas" if on_gpu else "reference"
     through = (lambda f: f) if on_gpu else interpreted.through_kernels
     for name, parameters in candidates.items():
