@@ -169,6 +169,9 @@ def _tokamax(case: Case) -> Function | None:
     if case.name != "gated linear unit swiglu":
         return None
     unit = importlib.import_module("tokamax").gated_linear_unit
+    flags = importlib.import_module("absl.flags").FLAGS
+    if not flags.is_parsed():  # it reads its options from there
+        flags(["benchmarks"])
 
     def run(x: jax.Array, packed: jax.Array) -> jax.Array:
         return unit(x, packed.reshape(packed.shape[0], 2, -1), activation=plain.GATES["swiglu"])

@@ -65,7 +65,7 @@ def text(report: Report | None, images: pathlib.Path) -> str:
 
 
 def _provenance(report: Report) -> str:
-    m, first, last = report["machine"], report["clocks"]["first"], report["clocks"].get("last", {})
+    m, first, last = report["machine"], report["clocks"][0], report["clocks"][-1]
     versions = ", ".join(f"{n} {v}" for n, v in m["versions"].items() if v)
     absent = [f"* {name}: {why}" for name, why in report["opponents"].items() if why != "takes part"]
     opening = (
@@ -78,7 +78,7 @@ def _provenance(report: Report) -> str:
         f"{versions}.",
         f"Times: {report['source']}.",
         "",
-        f"nvidia-smi at first: {_pairs(first)}; at last: {_pairs(last) or 'the run was cut short'}.",
+        f"nvidia-smi before the run: {_pairs(first)}; after its last cases: {_pairs(last)}.",
         "",
     ]
     return "\n".join([*lines, *(["Not in this run:", "", *absent, ""] if absent else [])])
