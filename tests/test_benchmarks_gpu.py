@@ -258,6 +258,19 @@ def test_a_faster_candidate_is_chosen_and_a_wrong_one_is_not():
         assert tune._search(made(cases=(case(),)), Fixed(), LITTLE)["chosen"] == "2"
 
 
+@pytest.mark.skipif(NO_KERNELS is not None, reason=str(NO_KERNELS))
+def test_a_program_has_the_parameters_that_it_is_lowered_with():
+    x = jax.ShapeDtypeStruct((2**20,), "float32")
+
+    def lowered(parameters):
+        silu = functools.partial(jaxact.silu, implementation="pallas")
+        with config.use(parameters):
+            return jax.jit(silu).trace(x).lower(lowering_platforms=("cuda",)).as_text()
+
+    one, two = (lowered(config.Parameters(elementwise_unroll=((0, n),))) for n in (1, 2))
+    assert one != two == lowered(config.DEFAULT)
+
+
 def test_a_table_with_unknown_parameters_is_refused():
     with pytest.raises(ValueError, match=r"unknown \['speed'\]"):
         config.read('{"9.0": {"speed": 3}}')

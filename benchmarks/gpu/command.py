@@ -21,6 +21,7 @@ RESULTS, DOCS = ROOT / "benchmarks/results", ROOT / "docs"
 TUNED: Final = ROOT / "pallas_kernels/tuned.json"
 SECONDS: Final = 540.0  # of a run: with what comes before and after, under ten minutes
 QUICK: Final = 60.0
+TUNING: Final = 1800.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         parser.error(f"{reason}; `--selftest --out FOLDER` shows on any machine that the program works")
     clock: Clock = HostClock() if options.selftest else DeviceClock()
     effort = Effort(2, 1, past_cache=1) if options.selftest else Effort()
-    seconds = options.budget or (QUICK if options.quick else SECONDS)
+    seconds = options.budget or (QUICK if options.quick else TUNING if options.tune else SECONDS)
     sizes = cases.TINY if options.selftest else cases.Sizes()
     if options.tune:
         table = options.out / "tuned.json" if options.selftest else TUNED
@@ -57,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{', '.join(cases.PARTS)}, or the beginning of a case's id such as rowwise/softmax/forward",
     )
     parser.add_argument("--quick", action="store_true", help=f"the first cases, for {QUICK:.0f} seconds")
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help=f"default: {SECONDS:.0f}")
+    parser.add_argument(
+        "--budget", type=float, metavar="SECONDS", help=f"default: {SECONDS:.0f}, to tune {TUNING:.0f}"
+    )
     parser.add_argument("--tune", action="store_true", help="search the kernels' parameters, write tuned.json")
     parser.add_argument("--selftest", action="store_true", help="tiny cases, one of each kind, on any machine")
     parser.add_argument(

@@ -1,9 +1,10 @@
 """``--tune``: the kernels' few parameters searched by time, size class by size class.
 
 Writes the table that `pallas_kernels.config` reads, with the seconds of every candidate as its evidence. The
-default stays unless another one is faster by more than `MARGIN`.
+default stays unless another one is faster by more than `MARGIN`, and than the spread of the times.
 """
 
+import concurrent.futures
 import dataclasses
 import functools
 import itertools
@@ -239,18 +240,20 @@ def _search(search: Search, clock: Clock, effort: Effort) -> dict[str, Any]:
     total = dict.fromkeys(search.candidates, 0.0)
     problems: dict[str, str] = {}
     seconds: dict[str, dict[str, float]] = {}
+    margin = MARGIN
     for case in search.cases:
         prepared = _prepare(case, search.candidates, effort, on_gpu=clock.on_device)
         problems |= prepared.problems | wrong(prepared, own=search.candidates)
         sound = {n: p for n, p in prepared.programs.items() if n not in problems}
-        medians = {n: s["median"] for n, s in measure_seconds(sound, clock, effort).items()}
-        seconds[case.id] = medians
+        summaries = measure_seconds(sound, clock, effort)
+        seconds[case.id] = medians = {n: s["median"] for n, s in summaries.items()}
+        margin = max([margin, *((s["high"] - s["low"]) / (2 * s["median"]) for s in summaries.values())])
         for name, median in medians.items():
             total[name] += median / medians[default] if default in medians else 0.0
     chosen = None
     if default not in problems:
         best = min((n for n in total if n not in problems), key=total.__getitem__)
-        chosen = best if total[best] < (1 - MARGIN) * total[default] else default
+        chosen = best if total[best] < (1 - margin) * total[default] else default
     return {"default": default, "chosen": chosen, "seconds": seconds, "problems": problems}
 
 
@@ -259,6 +262,7 @@ def _prepare(case: Case, candidates: Mapping[str, Parameters], effort: Effort, *
     found = Prepared(case, operands)
     asked = "pallas" if on_gpu else "reference"
     through = (lambda f: f) if on_gpu else interpreted.through_kernels
+    makers: dict[str, Callable[[], Any]] = {}
     for name, parameters in candidates.items():
         # a function of its own, which no cache of JAX knows with other parameters
         function = functools.partial(case.function, implementation=asked)
@@ -267,5 +271,8 @@ def _prepare(case: Case, candidates: Mapping[str, Parameters], effort: Effort, *
             with config.use(parameters):
                 return operands.program(function, through)
 
-        found.attempt(name, make)
+        makers[name] = make
+    # The interpreter of a self-test runs one kernel at a time.
+    with concurrent.futures.ThreadPoolExecutor(len(makers) if on_gpu else 1) as pool:
+        list(pool.map(found.attempt, makers, makers.values()))
     return found
