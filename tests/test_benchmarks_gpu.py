@@ -71,14 +71,17 @@ def test_a_case_that_fails_or_is_wrong_is_reported_and_the_others_go_on(tmp_path
     def broken(x, implementation):
         raise RuntimeError("no such thing")
 
-    def off(x, implementation):
-        return jaxact.silu(x, implementation=implementation) * (1.0 if implementation == "inline" else 1.001)
+    def bumped(x):  # one result of 256 is off
+        return jax.nn.silu(x).at[0, 0].add(0.01)
 
-    found = [case(broken, name="broken"), case(off, name="off"), case()]
+    def off(x, implementation):
+        return jaxact.silu(x, implementation=implementation) if implementation == "inline" else bumped(x)
+
+    found = [case(broken, name="broken"), case(off, bumped, name="off"), case()]
     first, second, third = report_of(tmp_path / "gpu.json", found)["rows"]
     assert "no such thing" in first["problems"]["case"]
-    assert second["problems"][REFERENCE].startswith("wrong: 9")
-    assert set(second["seconds"]) == {"copy", "copy by XLA", PLAIN}
+    assert second["problems"][REFERENCE].startswith("wrong: 0.39% of the results off")
+    assert set(second["seconds"]) == {"copy", "copy by XLA", PLAIN}, "others may differ at kinks"
     assert REFERENCE in third["seconds"]
     assert command._is_failure(REFERENCE, second["problems"][REFERENCE])
 
