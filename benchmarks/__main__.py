@@ -1,4 +1,7 @@
-"""``python -m benchmarks overhead``: run one of the benchmarks, print its table, write its JSON."""
+"""``python -m benchmarks overhead``: run one of the benchmarks, print its table, write its JSON.
+
+``python -m benchmarks gpu`` times kernels on a GPU: see `benchmarks.gpu`.
+"""
 
 import argparse
 import json
@@ -22,9 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["gpu"]:  # has options of its own
         return gpu.main(argv[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, epilog="`gpu` has options of its own."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("program", choices=sorted(PROGRAMS))
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that the program works")
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS, help="where the JSON goes")

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from benchmarks.gpu import plain
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.clock import Program
 
+TELLING: Final = 2  # the worth up to which PyTorch compiles
 Function = Callable[..., Any]
 Find = Callable[[Case], Function | None]
 
@@ -144,7 +145,7 @@ def _gated(gate: Function, x: Any) -> Any:
 
 def _torch_compiled(case: Case) -> Function | None:
     torch = importlib.import_module("torch")
-    found = _torch(case)
+    found = _torch(case) if case.worth <= TELLING else None  # each takes seconds to compile
     return None if found is None else torch.compile(found, dynamic=False)
 
 

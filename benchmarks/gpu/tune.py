@@ -63,7 +63,7 @@ class Search:
     Attributes:
       name: In the evidence.
       cases: Timed together: a candidate's time is the sum of theirs, each relative to the default's.
-      candidates: By name, the parameters.
+      candidates: By name, the parameters; those of the default first.
       keep: Puts what was found into the table: the table, the candidate's name.
     """
 
