@@ -7,7 +7,10 @@ TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test test-gpu-compile test-gpu peers lint format docs accuracy bench clean
+# For a new virtual environment; --system-site-packages finds a JAX and a PyTorch that the machine has already.
+VENVFLAGS ?=
+
+.PHONY: demo test test-gpu-compile test-gpu bench-gpu cuda peers lint format docs accuracy bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -33,9 +36,13 @@ $(VENV)/.docs: $(VENV)/.installed
 	touch $@
 
 # The accuracy contract at its full size, 4 million float32 points a case, beside jax.nn and what is installed of Keras
-# and torch: docs/accuracy.md. GPU=1 measures on the GPU; ARGS="--quick", "--only gelu", "--points 200000", "--settings".
-accuracy: $(VENV)/.bench
-	JAX_PLATFORMS=$(if $(GPU),cuda,cpu) $(BIN)/python -m benchmarks.accuracy $(ARGS)
+# and torch: docs/accuracy.md. GPU=1 measures on the GPU, for docs/gpu/accuracy.md; ARGS="--quick", "--only gelu",
+# "--points 200000", "--settings".
+accuracy: $(VENV)/.bench $(if $(GPU),cuda)
+	JAX_PLATFORMS=$(if $(GPU),cuda$(comma)cpu,cpu) $(BIN)/python -m benchmarks.accuracy $(if $(GPU),$(ACCURACY_GPU)) $(ARGS)
+
+comma := ,
+ACCURACY_GPU := --json benchmarks/results/accuracy_gpu.json --docs docs/gpu
 
 # Speed and memory beside jax.nn, Keras and PyTorch: docs/performance.md. ARGS="--quick" shows that it works.
 bench: $(VENV)/.bench $(VENV)/.peers
@@ -53,10 +60,20 @@ $(VENV)/.gpu-compile: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[gpu-compile]'
 	touch $@
 
-# The kernels' tests on the GPU itself rather than in the interpreter.
-test-gpu: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet 'jax[cuda13]'
-	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 $(BIN)/python -m pytest tests/kernels $(ARGS)
+# The kernels' tests on the GPU itself rather than in the interpreter; SANITIZER="compute-sanitizer --error-exitcode 1"
+# runs them under it.
+test-gpu: cuda
+	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 JAXACT_LEAST_KERNELS=run=1 $(SANITIZER) $(BIN)/python -m pytest tests/kernels $(ARGS)
+
+# Kernels, what the rule selects, and others, timed on the GPU: docs/gpu_timed.md. ARGS="--only rowwise", "--tune".
+bench-gpu: $(VENV)/.bench cuda
+	JAX_PLATFORMS=cuda,cpu $(BIN)/python -m benchmarks gpu $(ARGS)
+
+# A JAX that sees a GPU is left as it is; else its CUDA packages are added. The second line fails where there is no GPU.
+cuda: $(VENV)/.installed
+	JAX_PLATFORMS=cuda $(BIN)/python -c 'import jax; jax.devices()' >/dev/null 2>&1 || \
+	  $(BIN)/python -m pip install --quiet 'jax[cuda13]'
+	JAX_PLATFORMS=cuda $(BIN)/python -c 'import jax; print("JAX", jax.__version__, "on", *jax.devices())'
 
 # Keras, PyTorch, transformers and entmax, which `make test` then compares with.
 peers: $(VENV)/.peers
@@ -66,7 +83,7 @@ $(VENV)/.peers: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENVFLAGS) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test,examples,lint]'
 	touch $@

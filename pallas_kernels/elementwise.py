@@ -61,7 +61,7 @@ def elementwise(
     if size == 0:
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
-    cut = tiles(size, vector, unroll or config.for_size(config.ELEMENTWISE_UNROLL, size))
+    cut = tiles(size, vector, unroll or config.for_size(config.parameters().elementwise_unroll, size))
     ins, periodic = len(operands), len(rows)
 
     def kernel(*refs: Any) -> None:

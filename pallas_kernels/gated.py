@@ -185,7 +185,7 @@ def _run(
     if x.size == 0:
         return jnp.zeros_like(x) if packs else jnp.zeros(half, out_dtype)
     access = _access(layout, half, x.dtype)
-    cut = tiles(access.extent, access.vector, config.for_size(config.GATED_UNROLL, x.size))
+    cut = tiles(access.extent, access.vector, config.for_size(config.parameters().gated_unroll, x.size))
     per_row = block_count(cut)
 
     def kernel(*refs: Any) -> None:

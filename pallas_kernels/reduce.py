@@ -89,13 +89,15 @@ class _Plan:
       columns: The tiles of a row.
       rest: The tiles of the elements after the last whole row.
       per_chunk: The rows that one block of the grid adds up; the last chunk may have fewer. It is, as `rows` is, a
-        multiple of the rows that are in flight together.
+        multiple of `together`.
+      together: The rows that are in flight together.
     """
 
     size: int
     width: int
     rows: int
     per_chunk: int
+    together: int
     columns: list[Tile]
     rest: list[Tile]
 
@@ -117,15 +119,16 @@ def _plan(size: int, channels: int, vector: int) -> _Plan:
     # So many rows of channels, side by side, are whole blocks. Where that leaves too few rows to add up, fewer.
     fold = block // math.gcd(block, channels)
     rows = size // channels
-    if channels > 1 and rows < fold * config.REDUCE_ROWS:
-        fold = max(1, min(rows // config.REDUCE_ROWS, block // channels))
+    tuned = config.parameters()
+    if channels > 1 and rows < fold * tuned.reduce_rows:
+        fold = max(1, min(rows // tuned.reduce_rows, block // channels))
     width = fold * channels
-    together = config.REDUCE_ROWS_AT_ONCE
+    together = tuned.reduce_rows_at_once
     rows = size // width // together * together
     columns = tiles(width, vector, 1)
-    chunks = max(1, config.REDUCE_GRID // block_count(columns))
-    per_chunk = max(config.REDUCE_ROWS, -(-rows // chunks // together) * together)
-    return _Plan(size, width, rows, per_chunk, columns, tiles(size - rows * width, vector, 1))
+    chunks = max(1, tuned.reduce_grid // block_count(columns))
+    per_chunk = max(tuned.reduce_rows, -(-rows // chunks // together) * together)
+    return _Plan(size, width, rows, per_chunk, together, columns, tiles(size - rows * width, vector, 1))
 
 
 def _kernel(body: Body, plan: _Plan, parameters: Sequence[Array], scalars: bool) -> Callable[..., None]:
@@ -155,7 +158,7 @@ def _kernel(body: Body, plan: _Plan, parameters: Sequence[Array], scalars: bool)
             first = chunk * plan.per_chunk
             count = jnp.minimum(plan.per_chunk, plan.rows - first)
             values = parameters_at(column, tile)
-            together = config.REDUCE_ROWS_AT_ONCE if tile is plan.columns[0] else 1
+            together = plan.together if tile is plan.columns[0] else 1
 
             def step(j: Any, sums: tuple[Array, ...]) -> tuple[Array, ...]:
                 starts = [(first + j * together + u) * plan.width + column for u in range(together)]

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pallas_kernels import config
+
 WARPGROUP: Final = 128  # threads
 
 
@@ -71,7 +73,13 @@ PLANS: Final[Mapping[str, Sequence[Plan]]] = {
 
 def longest(kernel: str) -> int:
     """The longest row that a kernel takes."""
-    return PLANS[kernel][-1].longest
+    return max(p.longest for p in plans_of(kernel))
+
+
+def plans_of(kernel: str) -> Sequence[Plan]:
+    """The plans of a kernel: those measured on this GPU, or the ones above."""
+    tuned = config.parameters().plans.get(kernel)
+    return PLANS[kernel] if tuned is None else tuple(Plan(*p) for p in tuned)
 
 
 def why_not(kernel: str, n: int) -> str | None:
@@ -90,5 +98,5 @@ def plan(kernel: str, n: int, itemsize: int = 2) -> Plan:
     reason = why_not(kernel, n)
     if reason is not None:
         raise ValueError(reason)
-    plans = PLANS[kernel]
+    plans = plans_of(kernel)
     return next((p for p in plans if n <= (p.longest_float32 if itemsize > 2 else p.longest)), plans[-1])

@@ -23,6 +23,7 @@ STANDARD |= {
     "importlib",
     "inspect",
     "itertools",
+    "json",
     "math",
     "numbers",
     "operator",

@@ -348,10 +348,18 @@ def activations_in(jaxpr: Any) -> Iterator[tuple[Operation, Direction, Mask, Seq
     from jax.extend.core import jaxprs_in_params  # noqa: PLC0415  (brings Pallas along, see Primitive above)
 
     for equation in jaxpr.eqns:
-        if equation.primitive in _EVALUATE:
-            yield *_asked(equation.params), [v.aval for v in equation.invars]
+        found = activation_of(equation)
+        if found is not None:
+            yield found
         for inner in jaxprs_in_params(equation.params):
             yield from activations_in(inner)
+
+
+def activation_of(equation: Any) -> tuple[Operation, Direction, Mask, Sequence[Any]] | None:
+    """The same of one equation; None where it is no activation."""
+    if equation.primitive not in _EVALUATE:
+        return None
+    return *_asked(equation.params), [v.aval for v in equation.invars]
 
 
 def only_operation_in(fn: Callable[[Any], Any], x: Any) -> DifferentiableOperation | None:
