@@ -64,7 +64,7 @@ def gumbel_softmax(
     jax.eval_shape(lambda v: softmax(v, axis), x)  # a wrong axis is an error before anything is drawn
     noisy = x.astype(wide) + jax.random.gumbel(key, x.shape, wide)
     scale = 1.0 / (jnp.asarray(temperature).astype(wide) if is_array(temperature) else temperature)
-    axis = tuple(axis) if isinstance(axis, list) else axis
+    axis = axis if axis is None or not isinstance(axis, Sequence) else tuple(axis)
     soft = softmax(noisy, axis, scale=scale).astype(x.dtype)
     if not hard:
         return soft
