@@ -54,6 +54,10 @@ test-gpu: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet 'jax[cuda13]'
 	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 $(BIN)/python -m pytest tests/kernels $(ARGS)
 
+# The properties of tests/test_properties.py at 10 000 cases, new ones every time.
+properties: $(VENV)/.installed
+	JAXACT_PROPERTIES=nightly $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/test_properties.py tests/test_fuzz.py $(ARGS)
+
 # Keras, PyTorch, transformers and entmax, which `make test` then compares with.
 peers: $(VENV)/.peers
 
