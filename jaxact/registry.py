@@ -209,7 +209,7 @@ def deserialize(config: Config, *, allow: Sequence[str] = ()) -> Activation:
     if isinstance(allow, str) or not isinstance(allow, Collection):
         raise TypeError(f"allow must be a sequence of names of modules, got {shown(allow)}; did you mean a tuple?")
     if isinstance(config, str):
-        return get(_imported(config, allow) if ":" in config else config)
+        return get(_named(config, allow))
     if (
         not isinstance(config, Mapping)
         or set(config) - {"name", "params"}
@@ -219,10 +219,15 @@ def deserialize(config: Config, *, allow: Sequence[str] = ()) -> Activation:
     params = config.get("params", {})
     if not isinstance(params, Mapping) or not all(isinstance(k, str) for k in params):
         raise TypeError(f"'params' must be a dictionary of names, got {shown(params)}")
-    return _with(deserialize(config["name"], allow=allow), (), params)
+    return _with(_named(config["name"], allow), (), params)
 
 
-def _imported(path: str, allow: Sequence[str]) -> Callable[..., Any]:
+def _named(name: str, allow: Collection[str]) -> Activation:
+    """The activation of a name or of an import path, without parameters, which it may need."""
+    return _imported(name, allow) if ":" in name else catalogue.find(name)
+
+
+def _imported(path: str, allow: Collection[str]) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     said = shown(module)
     if not module or module.startswith("."):
