@@ -79,7 +79,7 @@ def test_threads_register_at_the_same_time():
 
 # -- processes ----------------------------------------------------------------------------------------------------
 
-# Before a fork nothing may have started a backend, as JAX says: import jaxact starts none, and works on both sides.
+# Before a fork nothing may have started a backend, as JAX says; importing jaxact starts none.
 CHILDREN = """
 import multiprocessing, sys
 import jaxact
