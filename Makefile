@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 
-.PHONY: demo test test-gpu-compile test-gpu peers lint format docs accuracy clean
+.PHONY: demo test properties soak mutation test-gpu-compile test-gpu peers lint format docs accuracy clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -57,6 +57,14 @@ test-gpu: $(VENV)/.installed
 # The properties of tests/test_properties.py at 10 000 cases, new ones every time.
 properties: $(VENV)/.installed
 	JAXACT_PROPERTIES=nightly $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/test_properties.py tests/test_fuzz.py $(ARGS)
+
+# Ever new shapes, parameters and activations for minutes: caches bounded, memory flat. ARGS="--minutes 5".
+soak: $(VENV)/.installed
+	JAX_PLATFORMS=cpu PYTHONPATH=tests $(BIN)/python tests/soak.py --out docs/images/soak.png $(ARGS)
+
+# Breaks each definition, rule and kernel in turn and lists what no test notices. ARGS="--only gelu".
+mutation: $(VENV)/.installed
+	PYTHONPATH=tests $(BIN)/python tests/mutation.py $(ARGS)
 
 # Keras, PyTorch, transformers and entmax, which `make test` then compares with.
 peers: $(VENV)/.peers
