@@ -10,7 +10,7 @@ JOBS ?= 2
 # For a new virtual environment; --system-site-packages finds a JAX and a PyTorch that the machine has already.
 VENVFLAGS ?=
 
-.PHONY: demo test test-gpu-compile test-gpu bench-gpu cuda peers lint format docs accuracy bench clean
+.PHONY: demo test properties soak mutation test-gpu-compile test-gpu bench-gpu cuda peers lint format docs accuracy bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -74,6 +74,18 @@ cuda: $(VENV)/.installed
 	JAX_PLATFORMS=cuda $(BIN)/python -c 'import jax; jax.devices()' >/dev/null 2>&1 || \
 	  $(BIN)/python -m pip install --quiet 'jax[cuda13]'
 	JAX_PLATFORMS=cuda $(BIN)/python -c 'import jax; print("JAX", jax.__version__, "on", *jax.devices())'
+
+# The properties of tests/test_properties.py at 10 000 cases, new ones every time.
+properties: $(VENV)/.installed
+	JAXACT_PROPERTIES=nightly $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/test_properties.py tests/test_fuzz.py $(ARGS)
+
+# Ever new shapes, parameters and activations for minutes: caches bounded, memory flat. ARGS="--minutes 5".
+soak: $(VENV)/.installed
+	JAX_PLATFORMS=cpu PYTHONPATH=tests $(BIN)/python tests/soak.py --out docs/images/soak.png $(ARGS)
+
+# Breaks each definition, rule and kernel in turn and lists what no test notices. ARGS="--only gelu".
+mutation: $(VENV)/.installed
+	PYTHONPATH=tests $(BIN)/python tests/mutation.py $(ARGS)
 
 # Keras, PyTorch, transformers and entmax, which `make test` then compares with.
 peers: $(VENV)/.peers

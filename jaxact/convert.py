@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxact._src import reading, writing
+from jaxact._src.checks import shown
 from jaxact._src.reading import To
 from jaxact.registry import get
 
@@ -91,7 +92,7 @@ def to_config(
     Raises:
       ValueError: The dialect is unknown or has no layer that computes it, a parameter is an array that is no
         weight, or a shape is needed.
-      TypeError: It is no activation.
+      TypeError: It is no activation, or `variables` or `input_shape` is of another form.
 
     >>> import jaxact
     >>> from jaxact import convert
@@ -99,4 +100,8 @@ def to_config(
     {'module': 'torch.nn', 'class_name': 'Hardshrink', 'config': {'lambd': 0.25}}
     """
     reading.check(dialect, "function")
+    if not isinstance(variables or {}, Mapping):
+        raise TypeError(f"to_config: variables must be a dictionary by collection, got {shown(variables)}")
+    if input_shape is not None and not isinstance(input_shape, Sequence):
+        raise TypeError(f"to_config: input_shape must be a sequence of sizes, got {shown(input_shape)}")
     return writing.written(activation, dialect, variables or {}, input_shape)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxact._src import engine, inline
 from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Real, X, is_array
 from jaxact._src.elementary import Elementary
-from jaxact._src.function import promoted, real_array, varying_alike
+from jaxact._src.function import check_array, promoted, real_array, varying_alike
 from jaxact._src.operation import ElementwiseOperation
 from jaxact._src.select import Implementation, check_implementation, requested
 from jaxact.gated import elementwise_argument, operation_of
@@ -148,4 +148,8 @@ def fused(
     arrays = {n: v for n, v in parameters.items() if is_array(v)}
     static = tuple((n, v) for n, v in parameters.items() if n not in arrays)
     operation = ElementwiseOperation(definition, static=static, arrays=tuple(arrays), request=request)
-    return _jitted(operation)(x, *arrays.values())
+    try:
+        return _jitted(operation)(x, *arrays.values())
+    except TypeError:  # perhaps from what is no array: then say so
+        check_array("fused", x)
+        raise

@@ -5,7 +5,6 @@ operands, computed in float32 and rounded once. The backward keeps the two input
 """
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -13,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._src import engine, inline
-from jaxact._src.definition import Body, ElementwiseDefinition, Facts, Real, X, is_array
+from jaxact._src.checks import flag, integer, shown
+from jaxact._src.definition import FINITE, Body, ElementwiseDefinition, Facts, Parameter, Real, X, is_array
 from jaxact._src.elementary import Elementary
-from jaxact._src.function import Elementwise, named, promoted, real_array, varying_alike
+from jaxact._src.function import Elementwise, check_array, named, promoted, real_array, varying_alike
 from jaxact._src.operation import ElementwiseOperation
 from jaxact._src.packed import Layout, PackedOperation, halves, is_split
 from jaxact._src.select import Implementation, check_implementation, requested
@@ -80,7 +80,7 @@ def elementwise_argument(owner: str, role: str, activation: Any) -> Activation:
     found = get(activation)
     if not isinstance(found, Elementwise | Bound):
         raise TypeError(
-            f"{owner}: {role} must be an elementwise activation of jaxact or its name, got {found!r}; "
+            f"{owner}: {role} must be an elementwise activation of jaxact or its name, got {shown(found)}; "
             "make one of your function with jaxact.elementwise"
         )
     arrays = [n for n, v in found.parameters if is_array(v)] if isinstance(found, Bound) else []
@@ -187,15 +187,28 @@ def gated(
     Array([3., 0.], dtype=float32)
     """
     if layout not in get_args(Layout):
-        raise ValueError(f"gated: layout must be one of {get_args(Layout)}, got {layout!r}")
+        raise ValueError(f"gated: layout must be one of {get_args(Layout)}, got {shown(layout)}")
     request = requested() if implementation is None else implementation
     check_implementation(request)
-    multipliers = float(gate_multiplier), float(up_multiplier)
+    multipliers = _number("gate_multiplier", gate_multiplier), _number("up_multiplier", up_multiplier)
     definition = _definition(
         elementwise_argument("gated", "gate", gate), elementwise_argument("gated", "up", up), multipliers
     )
     operation = ElementwiseOperation(definition, arrays=(UP,), request=request)
-    return _jitted(operation, layout, bool(gate_first), operator.index(axis))(x)
+    run = _jitted(operation, layout, flag("gated", "gate_first", gate_first), integer("gated", "axis", axis))
+    try:
+        return run(x)
+    except TypeError:  # perhaps from what is no array: then say so
+        for v in x if isinstance(x, tuple | list) else (x,):
+            check_array("gated", v)
+        raise
+
+
+def _number(name: str, value: Any) -> float:
+    """A multiplier, which must be a finite number."""
+    if is_array(value):
+        raise TypeError(f"gated: {name} must be a number, got an array of shape {value.shape}")
+    return Parameter(name, 1.0, FINITE).check("gated", value)
 
 
 @named

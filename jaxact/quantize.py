@@ -5,15 +5,18 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import jax
+import jax.numpy as jnp
 
 from jaxact._src import catalogue, engine
+from jaxact._src.checks import flag, shown
+from jaxact._src.definition import is_array
 from jaxact._src.elementary import profile
 from jaxact._src.function import promoted, real_array
 from jaxact._src.packed import is_split
 from jaxact._src.quantised import Dtype, QuantisedOperation, quantised
 from jaxact._src.select import Implementation, check_implementation, requested, use
 from jaxact.gated import bilinear, geglu, glu, reglu, swiglu, swiglu_clamp, swiglu_oai, swiglu_step
-from jaxact.registry import Activation, get
+from jaxact.registry import Activation, Bound, get
 
 Array = jax.Array
 BLOCK = 128
@@ -74,12 +77,13 @@ def act_quant(
     (Array([[  0,   1, 127]], dtype=int8), Array([[2.]], dtype=float32))
     """
     if dtype not in get_args(Dtype):
-        raise ValueError(f"act_quant: dtype must be one of {get_args(Dtype)}, got {dtype!r}")
-    if block not in (None, BLOCK):
-        raise ValueError(f"act_quant: block must be None, a scale for each row, or {BLOCK}, got {block!r}")
+        raise ValueError(f"act_quant: dtype must be one of {get_args(Dtype)}, got {shown(dtype)}")
+    if block is not None and (type(block) is not int or block != BLOCK):
+        raise ValueError(f"act_quant: block must be None, a scale for each row, or {BLOCK}, got {shown(block)}")
     request = requested() if implementation is None else implementation
     check_implementation(request)
-    return _run(real_array("act_quant", x), _resolved(activation), dtype, block, bool(straight_through), request)
+    straight = flag("act_quant", "straight_through", straight_through)
+    return _run(real_array("act_quant", x), _resolved(activation), dtype, block, straight, request)
 
 
 def _resolved(activation: str | Activation) -> Activation:
@@ -87,7 +91,14 @@ def _resolved(activation: str | Activation) -> Activation:
         found = _GATED.get(catalogue.fold(activation))
         if found is not None:
             return found
-    return get(activation)
+    found = get(activation)
+    arrays = [n for n, v in found.parameters if is_array(v)] if isinstance(found, Bound) else []
+    if arrays:
+        raise TypeError(
+            f"act_quant: parameter {arrays[0]!r} of activation {found.__name__} must be a number, got an array; "
+            "pass a function of x that has it"
+        )
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
@@ -103,7 +114,10 @@ def _run(
         with use(implementation="inline" if request == "inline" else "reference"):
             return activation(x)
 
-    shape = jax.eval_shape(function, wide).shape
+    made = jax.eval_shape(function, wide)
+    if not isinstance(made, jax.ShapeDtypeStruct) or not jnp.issubdtype(made.dtype, jnp.floating):
+        raise TypeError(f"act_quant: the activation must return one array of floating point, got {shown(made)}")
+    shape = made.shape
     if shape[:-1] != x.shape[:-1]:
         raise TypeError(f"act_quant: the activation must keep all axes but the last, got {shape} from {x.shape}")
     if block is not None and shape[-1] % block:

@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     return _inline(activations[name])
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)  # not without end: users make activations too
 def _inline(activation: Callable[..., Any]) -> Callable[..., Any]:
     """One object for an activation, so that it is one static argument and one key."""
     return functools.partial(activation, implementation="inline")

@@ -4,12 +4,13 @@ import dataclasses
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
 
 from jaxact._src import catalogue, dialects
+from jaxact._src.checks import shown
 from jaxact._src.definition import is_array
 from jaxact._src.function import Elementwise
 from jaxact._src.rowwise import Rowwise
@@ -82,12 +83,20 @@ def get(activation: str | Activation | None, *args: Any, dialect: str = dialects
         found = catalogue.find("identity")
     if not callable(found):
         raise TypeError(f"an activation is a name or a callable, got {type(activation).__name__}")
+    return _with(found, args, params)
+
+
+def _with(found: Activation, args: Sequence[Any], params: Mapping[str, Any]) -> Activation:
+    """An activation with its parameters."""
     if isinstance(found, Named):
         return _bound(found, args, params)
     if _has_name(found):
         return _partial(found, args, params)
     if args or params:
-        raise TypeError(f"parameters can't be given to a callable that is no jaxact activation, got {found!r}")
+        raise TypeError(
+            f"parameters can't be given to a callable that is no jaxact activation, got {shown(found)}; "
+            "use functools.partial"
+        )
     return found
 
 
@@ -116,7 +125,22 @@ def _partial(function: Callable[..., Any], args: Sequence[Any], params: Mapping[
     _, *given = bound.arguments.items()
     named = {k: v for n, value in given for k, v in (value.items() if n == "options" else ((n, value),))}
     hashable = {n: tuple(v) if isinstance(v, list) else v for n, v in named.items()}
+    for name, value in hashable.items():
+        if not is_array(value) and not _is_plain(value):
+            raise TypeError(
+                f"{function.__name__}: {name} must be a number, a name, an array or a sequence of numbers, got "
+                f"{shown(value)}"
+            )
     return Bound(function, tuple(sorted(hashable.items())))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a parameter can be hashed, so that what has it can be an argument that jit knows by value."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def serialize(activation: str | Activation) -> Config:
@@ -155,7 +179,7 @@ def _path(found: Any) -> str:
     elif _at(sys.modules.get(module), name) is not found:
         why = f"{module}:{name} is something else"
     if why:
-        raise ValueError(f"{found!r} can't be serialized: {why}; give it a name at the top of a module")
+        raise ValueError(f"{shown(found)} can't be serialized: {why}; give it a name at the top of a module")
     return f"{module}:{name}"
 
 
@@ -170,33 +194,51 @@ def _at(module: Any, name: str) -> Any:
 def deserialize(config: Config, *, allow: Sequence[str] = ()) -> Activation:
     """The activation of what `serialize` gave. Runs no code but imports of allowed modules.
 
+    A path leads to what its module has or defines: not through another module to what that one has, and not
+    through names that begin with an underscore.
+
     Args:
       config: A name, ``{"name": ..., "params": {...}}``, or an import path ``"module:name"``.
-      allow: The modules that may be imported for an import path.
+      allow: The modules that may be imported for an import path, as a sequence of their names.
 
     Raises:
-      ValueError: The name is unknown, or the module is not allowed.
-      TypeError: `config` is of another form.
+      ValueError: The name is unknown, or the module is not allowed or has no such callable.
+      TypeError: `config` is of another form, or a parameter is unknown or of the wrong kind.
+      ImportError: An allowed module can't be imported.
     """
+    if isinstance(allow, str) or not isinstance(allow, Collection):
+        raise TypeError(f"allow must be a sequence of names of modules, got {shown(allow)}; did you mean a tuple?")
     if isinstance(config, str):
-        return get(_imported(config, allow) if ":" in config else config)
+        return get(_named(config, allow))
     if (
         not isinstance(config, Mapping)
         or set(config) - {"name", "params"}
         or not isinstance(config.get("name"), str)
     ):
-        raise TypeError(f"expected a name or a dictionary of 'name' and 'params', got {config!r:.200}")
+        raise TypeError(f"expected a name or a dictionary of 'name' and 'params', got {shown(config)}")
     params = config.get("params", {})
     if not isinstance(params, Mapping) or not all(isinstance(k, str) for k in params):
-        raise TypeError(f"'params' must be a dictionary of names, got {params!r:.200}")
-    return get(deserialize(config["name"], allow=allow), **params)
+        raise TypeError(f"'params' must be a dictionary of names, got {shown(params)}")
+    return _with(_named(config["name"], allow), (), params)
 
 
-def _imported(path: str, allow: Sequence[str]) -> Callable[..., Any]:
+def _named(name: str, allow: Collection[str]) -> Activation:
+    """The activation of a name or of an import path, without parameters, which it may need."""
+    return _imported(name, allow) if ":" in name else catalogue.find(name)
+
+
+def _imported(path: str, allow: Collection[str]) -> Callable[..., Any]:
     module, _, name = path.partition(":")
+    said = shown(module)
+    if not module or module.startswith("."):
+        raise ValueError(f"{shown(path)} is no import path; it has the form 'module:name'")
     if module not in allow:
-        raise ValueError(f"{path!r} needs module {module!r}; pass allow=({module!r},) if you trust it")
-    found = _at(importlib.import_module(module), name)
+        raise ValueError(f"{shown(path)} needs module {said}; pass allow=({said},) if you trust it")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        if part.startswith("_") or (inspect.ismodule(found) and found.__name__ != module):
+            raise ValueError(f"{shown(path)} leads out of module {said}; give the module that defines it")
+        found = getattr(found, part, None)
     if not callable(found):
-        raise ValueError(f"module {module!r} has no callable {name!r}")
+        raise ValueError(f"module {said} has no callable {shown(name)}")
     return found

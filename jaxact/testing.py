@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxact._src.checks import shown
 from jaxact.registry import get
 
 Array = jax.Array
@@ -41,6 +42,7 @@ def check_activation(
       params: Parameters, by name.
 
     Raises:
+      TypeError: `fn` is no callable, or a dtype is not floating.
       AssertionError: A check fails; the message tells which, for which shape and dtype.
       ImportError: chex is not installed.
 
@@ -52,6 +54,11 @@ def check_activation(
     AssertionError: <lambda>: NaN does not give NaN, shape (4,), dtype float32, but [0. 0.]
     """
     chex = _chex()
+    if not isinstance(fn, str) and not callable(fn):
+        raise TypeError(f"check_activation: fn must be a name or a callable of one array, got {shown(fn)}")
+    wrong = [d for d in dtypes if not jnp.issubdtype(jnp.dtype(d), jnp.floating)]
+    if wrong:
+        raise TypeError(f"check_activation: dtypes must be floating-point ones, got {shown(wrong[0])}")
     name = fn if isinstance(fn, str) else getattr(fn, "__name__", type(fn).__name__)
     given = dict(params or {})
     found = get(fn, **given) if isinstance(fn, str) else functools.partial(fn, **given)

@@ -78,6 +78,8 @@ def _capability(value: tuple[int, int] | str | None) -> tuple[int, int] | None:
     if not isinstance(value, str):
         return value
     major, _, minor = value.partition(".")
+    if not (major.isdecimal() and (minor or "0").isdecimal()):
+        return None  # of another vendor's GPU, such as gfx942
     return int(major), int(minor or 0)
 
 

@@ -1,224 +1,119 @@
-"""Wrong calls: the error's type, and the words that tell what to do."""
+"""Wrong calls: the error's type, the words that tell what to do, and that nothing was compiled or left behind."""
 
+import inspect
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from bad_input import ROWS, call
 
 import jaxact
+from jaxact._src import catalogue, select
 
-X = np.linspace(-1.0, 1.0, 6, dtype=np.float32).reshape(2, 3)
-NAN, INF = float("nan"), float("inf")
+COMPILED: list[str] = []
+
+
+@jax.monitoring.register_event_duration_secs_listener
+def _(event, *_, **__):
+    if "backend_compile" in event:
+        COMPILED.append(event)
+
+
+def state():
+    """What a refused call must leave as it was."""
+    return list(catalogue._by_name.items()), list(catalogue._activations), select.requested()
+
+
+@pytest.fixture
+def unchanged():
+    before = state()
+    COMPILED.clear()
+    yield
+    assert COMPILED == [], "it reached XLA"
+    assert state() == before
+
+
+def test_the_guard_sees_compilation():
+    COMPILED.clear()
+    jax.jit(lambda x: x * 3 + 0.125)(jnp.ones(5))
+    assert COMPILED
+
+
+def test_the_table():
+    calls = [c for c, _, _ in ROWS]
+    assert len(set(calls)) == len(calls) > 500
+    missing = {n for n in jaxact.__all__ if not any(f"jaxact.{n}" in c for c in calls)}
+    covered = {n for n in missing if getattr(jaxact, n) in FUNCTIONS}  # below
+    assert missing - covered == {"Limit", "Nonnegative", "Positive", "Real"}, "annotations are not called"
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(("text", "error", "words"), ROWS, ids=[c[:80] for c, _, _ in ROWS])
+def test_error(text, error, words):
+    with pytest.raises(error) as caught:
+        call(text)
+    said = str(caught.value)
+    assert words in said
+    assert len(said) < 900
+
+
+# -- what every function of an array says of what is none ---------------------------------------------------------
+
+FUNCTIONS = [
+    f for n in jaxact.__all__ if callable(f := getattr(jaxact, n)) and "x" in inspect.signature(f).parameters
+]
+# What they need beside x.
+NEEDS = {
+    "threshold": (0.1, 20.0),
+    "softcap": (30.0,),
+    "prelu": (0.25,),
+    "prelu_channelwise": (0.25,),
+    "gated": ("relu",),
+    "fused": ("relu",),
+    "act_quant": ("relu",),
+    "maxout": (2,),
+    "gumbel_softmax": (jax.random.key(0),),
+    "meta_acon": tuple(np.ones(s, np.float32) for s in ((2, 3), (3,), (3, 2), (2,))),
+}
+NO_ARRAYS = {
+    "complex": jnp.asarray(np.ones(2, np.complex64)),
+    "strings": np.array(["a", "b"]),
+    "objects": np.array([1.0, None]),
+    "dates": np.zeros(2, "datetime64[s]"),
+    "key": jax.random.key(1),
+    "string": "1",
+    "bytes": b"1",
+    "None": None,
+    "dictionary": {"x": 1.0},
+    "set": {1.0},
+    "function": print,
+}
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_what_is_no_real_array(function):
+    for x in NO_ARRAYS.values():
+        with pytest.raises(TypeError, match=r"takes (real input, got dtype|an array or a number, got)"):
+            function(x, *NEEDS.get(function.__name__, ()))
+
+
+# -- what the table cannot say ------------------------------------------------------------------------------------
 
 
 def local(x):
     return x
 
 
-CALLS = [
-    # -- names
-    ("unknown name", lambda: jaxact.get("rellu"), ValueError, "unknown activation 'rellu'; did you mean .*'relu'"),
-    ("unlike any name", lambda: jaxact.get("qqqqqq"), ValueError, r"jaxact.names\(\) lists all"),
-    ("empty name", lambda: jaxact.get(""), ValueError, "unknown activation ''"),
-    ("no name and no callable", lambda: jaxact.get(3), TypeError, "a name or a callable, got int"),
-    ("list for a name", lambda: jaxact.get(["relu"]), TypeError, "a name or a callable, got list"),
-    ("unknown parameter by name", lambda: jaxact.get("relu", slope=1), TypeError, "no parameter 'slope'; it has"),
-    ("parameters for a callable", lambda: jaxact.get(local, alpha=1), TypeError, "no jaxact activation"),
-    ("too many for get", lambda: jaxact.get("leaky_relu", 0.1, 0.2), TypeError, r"takes 1 parameter\(s\)"),
-    ("twice for get", lambda: jaxact.get("leaky_relu", 0.1, negative_slope=0.2), TypeError, "given twice"),
-    ("bad value for get", lambda: jaxact.get("leaky_relu", negative_slope=NAN), ValueError, "a finite number"),
-    ("reference", lambda: jaxact.reference.rellu, AttributeError, "did you mean"),
-    # -- x
-    ("complex64", lambda: jaxact.relu(jnp.ones(2, jnp.complex64)), TypeError, "relu takes real input.*complex64"),
-    ("complex numpy", lambda: jaxact.relu(np.ones(2, np.complex64)), TypeError, "complex64"),
-    ("complex number", lambda: jaxact.relu(1j), TypeError, "relu takes .*complex"),
-    ("complex under jit", lambda: jax.jit(jaxact.relu)(jnp.ones(2, jnp.complex64)), TypeError, "complex64"),
-    ("list", lambda: jaxact.relu([1.0, 2.0]), TypeError, "relu takes an array or a number, got list"),
-    ("tuple", lambda: jaxact.relu((1.0,)), TypeError, "got tuple"),
-    ("dict", lambda: jaxact.relu({"x": X}), TypeError, "got dict"),
-    ("None", lambda: jaxact.relu(None), TypeError, "got NoneType"),
-    ("string", lambda: jaxact.relu("1"), TypeError, r"relu[^\0]*'str'"),
-    ("object array", lambda: jaxact.relu(np.array([1.0, None])), TypeError, r"relu[^\0]*ndarray"),
-    ("string array", lambda: jaxact.relu(np.array(["a"])), TypeError, r"relu[^\0]*ndarray"),
-    ("random key", lambda: jaxact.relu(jax.random.key(0)), TypeError, "relu takes real input, got dtype key"),
-    ("no x", jaxact.relu, TypeError, "missing 1 required positional argument: 'x'"),
-    # -- parameters
-    (
-        "string",
-        lambda: jaxact.leaky_relu(X, negative_slope="a"),
-        TypeError,
-        "negative_slope must be a number or an",
-    ),
-    ("list", lambda: jaxact.leaky_relu(X, [0.1]), TypeError, "negative_slope must be a number or an array, got"),
-    (
-        "list by name",
-        lambda: jaxact.leaky_relu(X, negative_slope=[0.1]),
-        TypeError,
-        "must be a number or an array",
-    ),
-    ("None", lambda: jaxact.leaky_relu(X, None), TypeError, "must be a number or an array, got None"),
-    ("bool", lambda: jaxact.leaky_relu(X, True), TypeError, "must be a number or an array, got True"),
-    ("complex parameter", lambda: jaxact.leaky_relu(X, 1j), TypeError, "must be a number or an array, got 1j"),
-    ("complex array", lambda: jaxact.leaky_relu(X, np.array(1j)), TypeError, "real array, got dtype complex128"),
-    (
-        "bool array",
-        lambda: jaxact.leaky_relu(X, np.array(True)),
-        TypeError,
-        "must be a real array, got dtype bool",
-    ),
-    ("NaN", lambda: jaxact.leaky_relu(X, NAN), ValueError, "negative_slope must be a finite number, got nan"),
-    ("infinite", lambda: jaxact.leaky_relu(X, INF), ValueError, "must be a finite number, got inf"),
-    ("negative cap", lambda: jaxact.relu(X, max_value=-1.0), ValueError, "max_value must be .*0 or above, got -1"),
-    ("NaN cap", lambda: jaxact.relu(X, max_value=NAN), ValueError, "max_value must be .*got nan"),
-    ("negative threshold", lambda: jaxact.relu(X, threshold=-0.5), ValueError, "threshold must be .*0 or above"),
-    (
-        "unknown",
-        lambda: jaxact.relu(X, slope=0.1),
-        TypeError,
-        r"relu has no parameter 'slope'; it has \['negative",
-    ),
-    (
-        "none to have",
-        lambda: jaxact.identity(X, alpha=1.0),
-        TypeError,
-        "identity has no parameter 'alpha'; it has no",
-    ),
-    ("too many", lambda: jaxact.leaky_relu(X, 0.1, 0.2), TypeError, "leaky_relu takes 1 .*got 2 positional"),
-    ("twice", lambda: jaxact.leaky_relu(X, 0.1, negative_slope=0.2), TypeError, "negative_slope is given twice"),
-    (
-        "shape",
-        lambda: jaxact.leaky_relu(X, jnp.ones(2)),
-        ValueError,
-        r"broadcast against x \(2, 3\), got negative",
-    ),
-    ("shape in jit", lambda: jax.jit(jaxact.leaky_relu)(X, jnp.ones(4)), ValueError, "must broadcast against x"),
-    # -- options
-    (
-        "implementation",
-        lambda: jaxact.relu(X, implementation="triton"),
-        ValueError,
-        "implementation must be None or",
-    ),
-    (
-        "implementation number",
-        lambda: jaxact.relu(X, implementation=1),
-        ValueError,
-        "implementation must be",
-    ),
-    (
-        "no kernel",
-        lambda: jaxact.relu(X, implementation="pallas"),
-        NotImplementedError,
-        "has no kernel here",
-    ),
-    (
-        "residual",
-        lambda: jaxact.relu(X, residual="mask!"),
-        ValueError,
-        r"residual must be None or one of \('input'",
-    ),
-    (
-        "residual and arrays",
-        lambda: jaxact.leaky_relu(X, jnp.ones(3), residual="output"),
-        ValueError,
-        "residual='output' needs parameters that are numbers",
-    ),
-    (
-        "inplace and gradients",
-        lambda: jax.grad(lambda v: jaxact.relu(v, negative_slope=-1.0, inplace=True).sum())(X),
-        ValueError,
-        "inplace=True cannot be differentiated.*residual='output'",
-    ),
-    (
-        "inplace and gradients, inline",
-        lambda: jax.grad(lambda v: jaxact.reference.relu(v, negative_slope=-1.0, inplace=True).sum())(X),
-        ValueError,
-        "inplace=True cannot be differentiated",
-    ),
-    (
-        "use",
-        lambda: jaxact.use(implementation="cuda").__enter__(),
-        ValueError,
-        "implementation must be None or one",
-    ),
-    ("use by position", lambda: jaxact.use("inline"), TypeError, "positional"),
-    # -- registry
-    ("serialize a lambda", lambda: jaxact.serialize(lambda x: x), ValueError, "can't be serialized.*lambda"),
-    ("serialize a partial", lambda: jaxact.serialize(jaxact.reference.relu), ValueError, "can't be serialized"),
-    ("serialize unknown", lambda: jaxact.serialize("rellu"), ValueError, "did you mean"),
-    (
-        "serialize an array",
-        lambda: jaxact.serialize(jaxact.get("leaky_relu", negative_slope=jnp.ones(3))),
-        ValueError,
-        "'negative_slope' is an array",
-    ),
-    ("module not allowed", lambda: jaxact.deserialize("os:system"), ValueError, r"allow=\('os',\)"),
-    (
-        "module not allowed, nested",
-        lambda: jaxact.deserialize({"name": "os:system", "params": {}}, allow=("jax.nn",)),
-        ValueError,
-        "needs module 'os'",
-    ),
-    (
-        "no such name",
-        lambda: jaxact.deserialize("jax.nn:rellu", allow=("jax.nn",)),
-        ValueError,
-        "no callable 'rellu'",
-    ),
-    ("no callable", lambda: jaxact.deserialize("math:pi", allow=("math",)), ValueError, "no callable 'pi'"),
-    ("number", lambda: jaxact.deserialize(3), TypeError, "expected a name or a dictionary"),
-    (
-        "other keys",
-        lambda: jaxact.deserialize({"class_name": "relu"}),
-        TypeError,
-        "expected a name or a dictionary",
-    ),
-    ("no name", lambda: jaxact.deserialize({"params": {}}), TypeError, "expected a name or a dictionary"),
-    ("params list", lambda: jaxact.deserialize({"name": "relu", "params": [1]}), TypeError, "'params' must be"),
-    ("params keys", lambda: jaxact.deserialize({"name": "relu", "params": {1: 2}}), TypeError, "'params' must be"),
-    (
-        "params of another",
-        lambda: jaxact.deserialize({"name": "relu", "params": {"alpha": 1.0}}),
-        TypeError,
-        "no parameter 'alpha'",
-    ),
-    # -- definitions
-    ("operand's name", lambda: jaxact.elementwise(lambda y: y), TypeError, "operand must be called 'x'"),
-    ("no operand", lambda: jaxact.elementwise(lambda: 0), TypeError, "operand must be called 'x'"),
-    ("variadic", lambda: jaxact.elementwise(lambda x, *args: x), TypeError, "named parameters only"),
-    (
-        "reserved",
-        lambda: jaxact.elementwise(lambda x, inplace=1.0: x),
-        TypeError,
-        "'inplace' is an argument of every",
-    ),
-    ("derivative", lambda: jaxact.relu.derivative("beta")(local), TypeError, "relu has no parameter 'beta'"),
-    ("output", lambda: _unsaved()(X, residual="output"), ValueError, "no derivative in terms of its output"),
-]
-
-
-def _unsaved():
-    from support import wave
-
-    return wave
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "words"), [pytest.param(c, e, w, id=f"{i}-{n}") for i, (n, c, e, w) in enumerate(CALLS)]
-)
-def test_error(call, error, words):
-    with pytest.raises(error, match=words) as caught:
-        call()
-    assert len(str(caught.value)) < 900
-
-
 def test_a_refused_definition_leaves_no_trace():
-    before = jaxact.names()
-    with pytest.raises(TypeError):
-        jaxact.elementwise(types.FunctionType(local.__code__.replace(co_varnames=("y",)), {}, "broken"))
-    assert jaxact.names() == before
+    before = state()
+    for words, options in (("operand", {}), ("strings", {"aliases": ("fine", 3)}), ("order", {"ordered": ("a",)})):
+        code = local.__code__.replace(co_varnames=("y" if words == "operand" else "x",))
+        with pytest.raises(TypeError, match=words):
+            jaxact.elementwise(**options)(types.FunctionType(code, {}, "broken"))
+    assert state() == before
 
 
 def test_registering_a_name_again_warns_and_replaces():
@@ -237,8 +132,6 @@ def test_registering_a_name_again_warns_and_replaces():
 
 
 def test_environment_variable(monkeypatch):
-    from jaxact._src import select
-
     monkeypatch.setenv("JAXACT_IMPLEMENTATION", "cuda")
     with pytest.raises(ValueError, match="JAXACT_IMPLEMENTATION must be unset or one of"):
         select._from_environment()

@@ -336,7 +336,7 @@ FROM = [
         ),
         "keras",
         ValueError,
-        "function 'f' of mine .*give jaxact your function",
+        "function 'f' of 'mine' .*give jaxact your function",
     ),
     (keras("Activation", {}), "keras", TypeError, "one parameter, 'activation'"),
     (

@@ -32,7 +32,7 @@ STANDARD |= {
 STANDARD |= {"textwrap", "types", "typing", "warnings", "re", "string"}
 ARITHMETIC = {"jax", "jax.numpy", "jax.lax", "numpy", "jaxact._src.coefficients", "jaxact._src.roots"}
 SHELL = {"flax", "jax"} | {
-    f"jaxact._src.{n}" for n in ("gated_mlp", "layers", "modules", "select", "sharing", "trainable")
+    f"jaxact._src.{n}" for n in ("checks", "gated_mlp", "layers", "modules", "select", "sharing", "trainable")
 }
 ROOMS = {
     "pallas_kernels": {"jax", "numpy", "pallas_kernels"},
@@ -46,6 +46,7 @@ ROOMS = {
         "jax.numpy",
         "jax.lax",
         "numpy",
+        "jaxact._src.checks",
         "jaxact._src.definition",
         "jaxact._src.elementary",
         "jaxact._src.function",

@@ -84,3 +84,17 @@ def test_shrinks_and_thresholds_of_nan(name):
 
 def test_threshold_of_nan():
     assert np.isnan(jaxact.threshold(jnp.float32(jnp.nan), 0.1, 20.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("threshold", {"threshold": 0.1, "value": 2.0}),
+        ("softcap", {"cap": 3.0}),
+        ("prelu", {"negative_slope": 0.5}),
+    ],
+)
+def test_what_has_required_parameters_comes_back_from_its_configuration(name, parameters):
+    # 0.1.0.dev0 looked up the name without them, which is an error
+    bound = jaxact.get(name, **parameters)
+    assert jaxact.deserialize(jaxact.serialize(bound)) == bound

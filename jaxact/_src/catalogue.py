@@ -3,7 +3,11 @@
 import difflib
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
+
+from jaxact._src.checks import shown
+
+_LONGEST: Final = 100  # characters of a name that others are compared with
 
 _by_name: dict[str, Any] = {}  # folded name or alias -> activation
 _activations: dict[str, Any] = {}  # canonical name -> activation, in the order of definition
@@ -18,6 +22,9 @@ def fold(name: str) -> str:
 def add(activation: Any, names: Iterable[str]) -> None:
     """Enter an activation; an existing name is replaced, with a warning (cells of a notebook are run again)."""
     canonical, *aliases = names
+    for name in (canonical, *aliases):
+        if not isinstance(name, str) or not fold(name):
+            raise TypeError(f"an activation's names must be strings that are not empty, got {shown(name)}")
     for name in (canonical, *aliases):
         previous = _by_name.get(fold(name))
         if previous is not None:
@@ -67,7 +74,7 @@ def names_of(activation: Any) -> tuple[str, ...]:
 def unknown(name: str, known: Iterable[str], kind: str = "activation") -> str:
     """The message for a name that nobody has, with the nearest of the known ones."""
     known = list(known)
-    by_folded = {fold(k): k for k in known}
+    by_folded = {fold(k): k for k in known if len(name) <= _LONGEST}
     near = [by_folded[f] for f in difflib.get_close_matches(fold(name), by_folded, n=3, cutoff=0.5)]
     every = "jaxact.names() lists all" if kind == "activation" else f"known: {', '.join(known)}"
-    return f"unknown {kind} {name!r}; " + (f"did you mean {' or '.join(map(repr, near))}?" if near else every)
+    return f"unknown {kind} {shown(name)}; " + (f"did you mean {' or '.join(map(repr, near))}?" if near else every)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxact._src.checks import shown
 from jaxact._src.elementary import Elementary
 
 Body = Callable[..., jax.Array]
@@ -29,14 +30,14 @@ class Domain:
     admits: Callable[[float], bool]
 
 
-_FINITE = Domain("a finite number", math.isfinite)
+FINITE = Domain("a finite number", math.isfinite)
 _POSITIVE = Domain("a finite number above 0", lambda v: math.isfinite(v) and v > 0)
 _NONNEGATIVE = Domain("a finite number, 0 or above", lambda v: math.isfinite(v) and v >= 0)
 _ABOVE_ONE = Domain("a finite number above 1", lambda v: math.isfinite(v) and v > 1)
 _LIMIT = Domain("a number (infinite for no limit)", lambda v: not math.isnan(v))
 
 # What a definition writes in its signature: ``alpha: Positive = 1.0``.
-Real = Annotated[float | jax.Array, _FINITE]
+Real = Annotated[float | jax.Array, FINITE]
 Positive = Annotated[float | jax.Array, _POSITIVE]
 Nonnegative = Annotated[float | jax.Array, _NONNEGATIVE]
 AboveOne = Annotated[float | jax.Array, _ABOVE_ONE]
@@ -78,18 +79,30 @@ class Parameter:
             return None
         if self.domain is None:
             if not isinstance(value, bool | np.bool_):
-                raise TypeError(f"{owner}: {self.name} must be True or False, got {value!r}")
+                raise TypeError(f"{owner}: {self.name} must be True or False, got {shown(value)}")
             return bool(value)
         if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-            raise TypeError(f"{owner}: {self.name} must be a number or an array, got {value!r}")
-        number = float(value)
+            raise TypeError(f"{owner}: {self.name} must be a number or an array, got {shown(value)}")
+        number = _as_float(value)
         if not self.domain.admits(number):
-            raise ValueError(f"{owner}: {self.name} must be {self.domain.text}, got {value!r}")
+            raise ValueError(f"{owner}: {self.name} must be {self.domain.text}, got {shown(value)}")
         return number
 
 
+def _as_float(value: Any) -> float:
+    """The nearest float; what is larger than any is not a number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
 def read_parameter(parameter: inspect.Parameter) -> Parameter:
-    """A parameter as a body's signature declares it."""
+    """A parameter as a body's signature declares it.
+
+    Raises:
+      TypeError: Its default is neither a number, a flag, None nor missing.
+    """
     annotation, default = parameter.annotation, parameter.default
     members = (annotation, *get_args(annotation))  # `Limit | None` has the annotated type as a member
     domains = [a for m in members if get_origin(m) is Annotated for a in get_args(m) if isinstance(a, Domain)]
@@ -97,7 +110,12 @@ def read_parameter(parameter: inspect.Parameter) -> Parameter:
         return Parameter(parameter.name, default, None)
     if isinstance(default, int | float):
         default = float(default)
-    return Parameter(parameter.name, default, domains[0] if domains else _FINITE)
+    elif default is not None and default is not REQUIRED:
+        raise TypeError(
+            f"parameter {parameter.name!r} must have a number, True, False or None for a default, got "
+            f"{shown(default)}"
+        )
+    return Parameter(parameter.name, default, domains[0] if domains else FINITE)
 
 
 def _takes_elementary(body: Body) -> bool:
@@ -149,6 +167,10 @@ class ElementwiseDefinition:
         self.facts = facts
         self.name = facts.name
         self.parameters = self._read_signature(value)
+        if unknown := [n for n in facts.ordered if n not in self.parameters]:
+            raise TypeError(
+                f"{self.name} has no parameter {unknown[0]!r} to order; it has {list(self.parameters)}"
+            )
         # XLA's CPU backend needs help with bodies made of the elementary layer, see `evaluate`.
         self.uses_elementary = _takes_elementary(value)
         self._bodies: dict[Key, Body] = {(): _with_elementary(value)}
@@ -244,7 +266,7 @@ class ElementwiseDefinition:
         given = dict(zip(names, positional))
         for name, value in named.items():
             if name not in self.parameters:
-                raise TypeError(f"{self.name} has no parameter {name!r}; it has {names or 'none'}")
+                raise TypeError(f"{self.name} has no parameter {shown(name)}; it has {names or 'none'}")
             if name in given:
                 raise TypeError(f"{self.name}: {name} is given twice")
             given[name] = value

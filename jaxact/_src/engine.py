@@ -24,7 +24,7 @@ from jax import lax
 from jax.experimental import jet
 from jax.interpreters import ad, batching, mlir
 
-from jaxact._src import elementary, sharding
+from jaxact._src import elementary, proof, sharding
 from jaxact._src.kernels import OLDEST, Kernel
 from jaxact._src.operation import DifferentiableOperation, Operation, unbroadcast
 from jaxact._src.packed import PackedOperation
@@ -386,10 +386,17 @@ def _lowering(primitive: Primitive, platform: str | None) -> Callable[..., Any]:
         op, direction, mask = _asked(parameters)
         target = _target(ctx, platform)
         choice = select(op, direction, mask, ctx.avals_in, target)
-        if choice.kernel is None:
-            run = functools.partial(_EVALUATE[primitive], platform, **parameters)
-            return mlir.lower_fun(run, multiple_results=primitive.multiple_results)(ctx, *operands)
-        return _lower_kernel(ctx, choice.kernel, target.placement.kind, operands)
+        if choice.kernel is not None:
+            try:
+                return _lower_kernel(ctx, choice.kernel, target.placement.kind, operands)
+            except Exception as error:
+                if op.request is not None:  # it was asked for
+                    raise
+                proof.failed_to_lower(
+                    choice.kernel, op, direction, target.compute_capability, target.device, error
+                )
+        run = functools.partial(_EVALUATE[primitive], platform, **parameters)
+        return mlir.lower_fun(run, multiple_results=primitive.multiple_results)(ctx, *operands)
 
     return rule
 

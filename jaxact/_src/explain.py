@@ -7,6 +7,7 @@ from typing import Any, Final
 import jax
 
 from jaxact._src import engine, sharding
+from jaxact._src.checks import shown
 from jaxact._src.select import Target, select
 
 # Compute capability, as NVIDIA publishes it.
@@ -84,6 +85,7 @@ def explain(
       Activations run with ``implementation="inline"`` are plain ``jnp`` and are not listed.
 
     Raises:
+      TypeError: `fn` is no function, or `platform` or `gpu` no string.
       ValueError: The GPU is not known, or given for another platform.
 
     >>> import jax, jax.numpy as jnp, jaxact
@@ -94,18 +96,23 @@ def explain(
     relu  value     float32[8]             reference       asked for by implementation='reference'
     relu  backward  float32[8] float32[8]  reference       asked for by implementation='reference'
     """
+    if not callable(fn):
+        raise TypeError(f"explain: fn must be a function of arrays, got {shown(fn)}")
     target = _machine(platform, gpu)
     jaxpr = jax.make_jaxpr(fn)(*args).jaxpr
     return Explanation(_row(*found, target) for found in engine.activations_in(jaxpr))
 
 
 def _machine(platform: str | None, gpu: str | None) -> Target:
+    for name, value in (("platform", platform), ("gpu", gpu)):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"explain: {name} must be a string or None, got {shown(value)}")
     if gpu is None:
         return engine.here() if platform is None else Target(platform, None, sharding.ALONE)
     if platform not in (None, "cuda"):
         raise ValueError(f"explain: gpu={gpu!r} is of platform 'cuda', got platform={platform!r}")
     if gpu.lower() not in GPUS:
-        raise ValueError(f"explain: gpu must be one of {sorted(GPUS)}, got {gpu!r}")
+        raise ValueError(f"explain: gpu must be one of {sorted(GPUS)}, got {shown(gpu)}")
     return Target("cuda", GPUS[gpu.lower()], sharding.ALONE)
 
 

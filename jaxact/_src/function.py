@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxact._src import catalogue, elementary, engine, inline
+from jaxact._src.checks import flag, shown
 from jaxact._src.definition import Body, ElementwiseDefinition, Facts, is_array
 from jaxact._src.documentation import describe, document, signature_of
 from jaxact._src.operation import ElementwiseOperation, Residual
@@ -49,13 +50,17 @@ class Elementwise:
         request = requested() if implementation is None else implementation
         key = (self.definition, request, residual, inplace)
         plain = not (parameters or named) or all(type(v) in _NUMBERS for v in (*parameters, *named.values()))
-        if plain:
-            call, arrays = _prepared(*key, *parameters, **named)  # one hash in C
-        else:
-            call, arrays = _prepare(*key, *parameters, **named)
-        if inplace and isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer):
-            return call.donating(x, *arrays)
-        return call.plain(x, *arrays)
+        try:
+            if plain:
+                call, arrays = _prepared(*key, *parameters, **named)  # one hash in C
+            else:
+                call, arrays = _prepare(*key, *parameters, **named)
+            donate = inplace and isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
+            return (call.donating if donate else call.plain)(x, *arrays)
+        except TypeError:  # perhaps from what has no hash, or is no array: then say so
+            _check_options(self.definition.name, request, residual, inplace)
+            check_array(self.definition.name, x)
+            raise
 
     def __reduce__(self) -> str:
         return self.__qualname__
@@ -98,6 +103,8 @@ class Elementwise:
 
     def derive_like(self, other: "Elementwise") -> None:
         """Take the derivatives of an activation with the same value, whose parameters come in the same order."""
+        if not isinstance(other, Elementwise):
+            raise TypeError(f"{self.__name__}: derive_like takes an elementwise activation, got {shown(other)}")
         self.definition.derive_like(other.definition)
         self.__doc__ = _document(self.definition)
 
@@ -185,6 +192,10 @@ def elementwise(
     """
 
     def make(body: Body) -> Elementwise:
+        if not callable(body):
+            raise TypeError(f"elementwise takes a function of one array, got {shown(body)}")
+        if isinstance(aliases, str):
+            raise TypeError(f"elementwise: aliases must be a sequence of names, got {shown(aliases)}")
         facts = Facts(
             name=name or body.__name__,
             doc=inspect.cleandoc(body.__doc__ or ""),
@@ -280,7 +291,7 @@ def _prepare(
     **named: Any,
 ) -> tuple[_Call, tuple[Array, ...]]:
     """The jitted callable of these parameters, and those of them that are its operands."""
-    check_implementation(request)
+    _check_options(definition.name, request, residual, inplace)
     parameters = definition.bind(positional, named)
     arrays = {n: v for n, v in parameters.items() if is_array(v)}
     operation = ElementwiseOperation(
@@ -297,16 +308,21 @@ def _prepare(
 _prepared = functools.lru_cache(maxsize=4096, typed=True)(_prepare)
 
 
+def _check_options(name: str, request: object, residual: object, inplace: object) -> None:
+    check_implementation(request)
+    check_residual(name, residual)
+    flag(name, "inplace", inplace)
+
+
 def check_residual(name: str, residual: object) -> None:
     """Raise ValueError unless `residual` is None or says what may be kept."""
     if residual is not None and residual not in RESIDUALS:
-        raise ValueError(f"{name}: residual must be None or one of {RESIDUALS}, got {residual!r}")
+        raise ValueError(f"{name}: residual must be None or one of {RESIDUALS}, got {shown(residual)}")
 
 
 def _residual(
     definition: ElementwiseDefinition, parameters: Mapping[str, Any], residual: Residual | None
 ) -> Residual:
-    check_residual(definition.name, residual)
     if residual is None:
         return "output" if definition.output_determines_derivative(parameters) else "input"
     if residual == "output":
@@ -340,12 +356,22 @@ def real_array(name: str, x: Any) -> Array:
     Raises:
       TypeError: It is complex, a random key, or neither an array nor a number.
     """
-    if not hasattr(x, "dtype") and not isinstance(x, bool | int | float):
+    check_array(name, x)
+    return jnp.asarray(x)
+
+
+_REAL = (jnp.floating, jnp.integer, jnp.bool_)
+
+
+def check_array(name: str, x: Any) -> None:
+    """Raise TypeError unless x is a real array or number."""
+    if isinstance(x, bool | int | float):
+        return
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
         raise TypeError(f"{name} takes an array or a number, got {type(x).__name__}")
-    x = jnp.asarray(x)
-    if jnp.issubdtype(x.dtype, jnp.complexfloating) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
-        raise TypeError(f"{name} takes real input, got dtype {x.dtype}")
-    return x
+    if not any(jnp.issubdtype(dtype, kind) for kind in _REAL):
+        raise TypeError(f"{name} takes real input, got dtype {dtype}")
 
 
 def promoted(x: Array) -> Array:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxact._src import catalogue
+from jaxact._src.checks import integer
 from jaxact._src.packed import Layout
 from jaxact._src.select import Implementation, check_implementation
 from jaxact.gated import SETTINGS, gated
@@ -81,7 +82,7 @@ class GatedMLP:
         """
         check_implementation(self.implementation)
         for name in ("features", "hidden"):
-            if getattr(self, name) < 1:
+            if integer("GatedMLP", name, getattr(self, name)) < 1:
                 raise ValueError(f"GatedMLP: {name} must be at least 1, got {getattr(self, name)}")
         jax.eval_shape(self.activated, *[jax.ShapeDtypeStruct((2,), jnp.float32)] * len(self.widths()))
 

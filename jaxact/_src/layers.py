@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxact import activations
+from jaxact._src.checks import flag, integer
 from jaxact._src.documentation import of_layer
 from jaxact._src.select import Implementation, check_implementation
 from jaxact.gated import glu as gated_linear_unit
@@ -44,6 +45,11 @@ class Layer:
           TypeError: A parameter is missing or of the wrong kind.
           ValueError: A parameter is outside its domain.
         """
+        owner = type(self).__name__
+        for name, check in (("axis", integer), ("num_pieces", integer), ("gate_first", flag), ("inplace", flag)):
+            several = hasattr(self.function, "definition") and name == "axis"  # the record checks those
+            if hasattr(self, name) and not several:
+                object.__setattr__(self, name, check(owner, name, getattr(self, name)))
         definition = getattr(self.function, "definition", None)
         if definition is not None:
             given = {n: getattr(self, n) for n in self.arguments if n in definition.parameters}
@@ -283,6 +289,11 @@ class Maxout(Layer):
     function = staticmethod(activations.maxout)
     num_pieces: int
     axis: int = -1
+
+    def check(self) -> None:
+        super().check()
+        if self.num_pieces < 1:
+            raise ValueError(f"Maxout: num_pieces must be at least 1, got {self.num_pieces}")
 
 
 # -- with random slopes ------------------------------------------------------------------------------------------

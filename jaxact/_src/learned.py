@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxact._src.checks import integer, shown
+
 Shape = tuple[int, ...]
 Config = Mapping[str, Any]
 Weights = Mapping[str, Any]
@@ -83,7 +85,7 @@ def _initial(owner: str, initializer: Any) -> float:
         return float(given.get("value", 0.0))
     if str(name).lower() not in known:
         raise ValueError(
-            f"{owner}: alpha_initializer must be Zeros, Ones or Constant, got {initializer!r:.200}; "
+            f"{owner}: alpha_initializer must be Zeros, Ones or Constant, got {shown(initializer)}; "
             "give the values in 'weights', or make the module yourself"
         )
     return known[str(name).lower()]
@@ -105,7 +107,7 @@ def write_keras(
 
 
 def read_torch(owner: str, config: Config, weights: Weights) -> Learned:
-    number = int(config.get("num_parameters", 1))
+    number = integer(owner, "num_parameters", config.get("num_parameters", 1))
     slope: Any = weights["weight"] if "weight" in weights else float(config.get("init", 0.25))
     if np.size(slope) != number and "weight" in weights:
         raise ValueError(f"{owner}: num_parameters is {number}, but the weight has shape {np.shape(slope)}")
@@ -146,7 +148,7 @@ def read_xielu(owner: str, config: Config, weights: Weights) -> Learned:
 def write_xielu(owner: str, values: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Config, Weights]:
     beta = float(settings["beta"])
     if any(np.size(v) != 1 for v in values.values() if isinstance(v, np.ndarray)):
-        raise ValueError(f"{owner}: transformers has one alpha_p and one alpha_n, got {dict(values)!r:.200}")
+        raise ValueError(f"{owner}: transformers has one alpha_p and one alpha_n, got {shown(dict(values))}")
     alpha_p, alpha_n = (np.asarray(values[n], np.float64).reshape(1) for n in ("alpha_p", "alpha_n"))
     if not (alpha_p > 0 and alpha_n > beta):
         raise ValueError(

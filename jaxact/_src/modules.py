@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxact._src.checks import flag, shown
 from jaxact._src.definition import is_array
 from jaxact._src.function import Elementwise
 from jaxact._src.rowwise import Rowwise
@@ -32,14 +33,17 @@ def resolve(
 ) -> Callable[..., Any]:
     """The function of a module's arguments; a module or another callable is its own."""
     check_implementation(implementation)
+    flag("Activation", "inplace", inplace)
+    if isinstance(args, str) or not isinstance(args, Sequence):
+        raise TypeError(f"Activation: args must be a sequence of parameters, got {shown(args)}")
     found = get(activation, *args, dialect=dialect, **params)
     if isinstance(found, type):
         raise TypeError(f"an activation is a name, a callable or a module, got the class {found.__name__}")
     own = found.activation if isinstance(found, Bound) else found
     if inplace and not isinstance(own, Elementwise):
-        raise TypeError(f"inplace needs one of jaxact's elementwise activations, got {found!r}")
+        raise TypeError(f"inplace needs one of jaxact's elementwise activations, got {shown(found)}")
     if implementation is not None and not isinstance(own, Elementwise | Rowwise):
-        raise TypeError(f"implementation needs one of jaxact's activations, got {found!r}")
+        raise TypeError(f"implementation needs one of jaxact's activations, got {shown(found)}")
     return found
 
 
@@ -72,14 +76,14 @@ def bounds(slc: Any) -> Slices:
         return tuple(_stored(s.start, s.stop, s.step) if isinstance(s, slice) else _stored(*s) for s in slc)
     if isinstance(slc, tuple) and len(slc) == 3:
         return _stored(*slc)
-    raise TypeError(f"slc must be None, a slice or a tuple of slices, got {slc!r}")
+    raise TypeError(f"slc must be None, a slice or a tuple of slices, got {shown(slc)}")
 
 
 def _stored(*parts: Any) -> Bounds:
     try:
         start, stop, step = (None if p is None else operator.index(p) for p in parts)
     except (TypeError, ValueError):
-        raise TypeError(f"slc: the bounds of a slice must be integers or None, got {parts!r}") from None
+        raise TypeError(f"slc: the bounds of a slice must be integers or None, got {shown(parts)}") from None
     if step == 0:
         raise ValueError(f"slc: the step of a slice can't be 0, got {parts!r}")
     return start, stop, step

@@ -50,11 +50,14 @@ def failure(
       direction: Which of its maps.
       mask: As in `kernels.find`.
       compute_capability: Of the device.
-      device: The device; None for one that is only compiled for, which is not checked.
+      device: The device; None for one that is only compiled for, whose kernels are not run.
     """
-    if device is None or kernels.is_proven(kernel, compute_capability):
+    key = _key(kernel, op, direction, compute_capability, device)
+    if device is None:  # perhaps it has failed to lower
+        found = _failures.get(key)
+        return found and f"the kernel {found}"
+    if kernels.is_proven(kernel, compute_capability):
         return None
-    key = (kernel.kind, op.family, direction, device.device_kind)
     with _lock:
         if key not in _failures:
             _failures[key] = _check(kernel, op, direction, mask, device)
@@ -67,6 +70,43 @@ def failure(
                 )
     found = _failures[key]
     return found and f"the kernel {found} on {device.device_kind}"
+
+
+def failed_to_lower(
+    kernel: Kernel,
+    op: "Operation",
+    direction: Direction,
+    compute_capability: str | None,
+    device: jax.Device | None,
+    error: Exception,
+) -> None:
+    """Remember that a kernel which the rule chose cannot be lowered, and warn: the reference runs from now on."""
+    key = _key(kernel, op, direction, compute_capability, device)
+    with _lock:
+        _failures[key] = _shortened(error, "does not lower")
+    what = f"the {kernel.kind} kernel for {op.name} ({direction})"
+    warnings.warn(
+        f"jaxact: {what} {_failures[key]}; the reference runs instead",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _key(
+    kernel: Kernel,
+    op: "Operation",
+    direction: Direction,
+    compute_capability: str | None,
+    device: jax.Device | None,
+) -> tuple[Any, ...]:
+    where = f"compute capability {compute_capability}" if device is None else device.device_kind
+    return kernel.kind, op.family, direction, where
+
+
+def _shortened(error: Exception, what: str) -> str:
+    """Why a kernel failed, in a line."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{what} ({type(error).__name__}: {first[:300]})"
 
 
 def _check(
@@ -84,7 +124,7 @@ def _compare(kernel: Kernel, reference: Callable[..., Any], case: Sequence[Any],
     try:
         results = jax.block_until_ready(jax.jit(kernel.run)(*operands))
     except Exception as error:  # whatever it is, it is the reason why this kernel cannot be used
-        return f"does not run ({type(error).__name__}: {error})"
+        return _shortened(error, "does not run")
     for got, wanted in zip(results, expected):
         difference = _difference(*jax.device_get((got.astype(wanted.dtype), wanted)))
         if difference:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxact._src import catalogue, dialects, learned
+from jaxact._src.checks import shown
 from jaxact._src.definition import is_array
 from jaxact._src.dialects import Name
 from jaxact._src.learned import Learned, Values
@@ -32,22 +33,29 @@ def check(dialect: str, to: str) -> None:
     if dialect not in with_layers:
         raise ValueError(f"convert: dialect {dialect!r} has no layers, got it; those that have: {with_layers}")
     if to not in get_args(To):
-        raise ValueError(f"convert: to must be one of {get_args(To)}, got {to!r}")
+        raise ValueError(f"convert: to must be one of {get_args(To)}, got {shown(to)}")
 
 
 def check_form(config: Any) -> None:
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         raise TypeError(
-            f"convert: expected a name or a dictionary with 'class_name' and 'config', got {config!r:.200}"
+            f"convert: expected a name or a dictionary with 'class_name' and 'config', got {shown(config)}"
         )
     if excess := set(config) - _OUTER:
         raise TypeError(
-            f"convert: {config['class_name']} has {sorted(map(str, excess))} beside 'class_name', 'config' and "
-            "'weights'; put attributes under 'config'"
+            f"convert: {shown(config['class_name'])} has {shown(sorted(map(str, excess)))} beside 'class_name', "
+            "'config' and 'weights'; put attributes under 'config'"
         )
-    for key in ("config", "weights"):
-        if not isinstance(config.get(key) or {}, Mapping | str):
-            raise TypeError(f"convert: {key!r} must be a dictionary, got {config[key]!r:.200}")
+    function = config["class_name"] == "function"  # whose config is its name
+    for key in ("config", "weights", "build_config"):
+        kinds = Mapping | str if function and key == "config" else Mapping
+        if not isinstance(config.get(key) or {}, kinds):
+            raise TypeError(f"convert: {key!r} must be a dictionary, got {shown(config[key])}")
+    shape = (config.get("build_config") or {}).get("input_shape")
+    if shape is not None and not (
+        isinstance(shape, Sequence) and all(n is None or isinstance(n, int) for n in shape)
+    ):
+        raise TypeError(f"convert: 'input_shape' must be a sequence of sizes or None, got {shown(shape)}")
 
 
 def dialect_of(cls: type) -> str:
@@ -76,7 +84,7 @@ def entry_of(dialect: str, name: str, seen: Mapping[str, Any]) -> Name:
         public = {k: v for k, v in seen.items() if not str(k).startswith("_")}
         known = catalogue.unknown(short, layers, f"{dialect} activation layer")
         raise ValueError(
-            f"convert: {known} (seen: {public!r:.200}). jaxact converts activation layers; for another layer "
+            f"convert: {known} (seen: {shown(public)}). jaxact converts activation layers; for another layer "
             "use its activation, for a function of yours jaxact.elementwise"
         )
     return layers[short]
@@ -108,7 +116,12 @@ def array(value: Any) -> np.ndarray[Any, Any]:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.numpy() if "float64" in str(value.dtype) else value.float().numpy()
-    found = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    try:
+        found = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except ValueError:  # rows of different lengths
+        found = np.asarray(None)
+    if not any(jnp.issubdtype(found.dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)):
+        raise TypeError(f"convert: weights must be arrays of numbers, got {shown(value)}")
     return found if found.dtype == np.float64 else found.astype(np.float32)
 
 
@@ -142,10 +155,15 @@ def make(
 
 
 def _nested(owner: str, dialect: str, given: dict[str, Any], to: To) -> Any:
-    """What Keras's Activation holds: the name of a function, or the configuration of one or of a layer."""
+    """What Keras's Activation holds: the name of a function, or the configuration of one or of a layer.
+
+    Raises:
+      TypeError: It is neither.
+      ValueError: It is a function of the user's own, or another Activation.
+    """
     inner = given.pop("activation", None)
     if given or inner is None:
-        raise TypeError(f"{owner} has one parameter, 'activation', got {given or inner!r}")
+        raise TypeError(f"{owner} has one parameter, 'activation', got {shown(given or inner)}")
     if isinstance(inner, str):
         return as_module(get(inner, dialect=dialect), to)
     check_form(inner)
@@ -154,10 +172,12 @@ def _nested(owner: str, dialect: str, given: dict[str, Any], to: To) -> Any:
         own = inner.get("module") in (None, "builtins", "keras.activations") and isinstance(name, str)
         if not own or catalogue.fold(name) not in map(catalogue.fold, dialects.DIALECTS[dialect].names):
             raise ValueError(
-                f"{owner}: the function {name!r} of {inner.get('module')} ({inner.get('registered_name')}) is not "
+                f"{owner}: the function {shown(name)} of {shown(inner.get('module'))} is not "
                 "Keras's own; give jaxact your function instead, as any callable of one array"
             )
         return as_module(get(name, dialect=dialect), to)
+    if inner["class_name"].rpartition(".")[2] == "Activation":  # so that no configuration nests without end
+        raise ValueError(f"{owner} holds another Activation; give the inner one")
     return make(dialect, inner["class_name"], dict(inner.get("config") or {}), {}, None, to)
 
 

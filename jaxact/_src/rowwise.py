@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import inspect
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxact._src import catalogue, engine, inline
+from jaxact._src.checks import integer, shown
 from jaxact._src.definition import Facts, Parameter, is_array, read_parameter
 from jaxact._src.documentation import describe, document
 from jaxact._src.elementary import Elementary, profile
-from jaxact._src.function import check_residual, promoted, real_array, varying_alike
+from jaxact._src.function import check_array, check_residual, promoted, real_array, varying_alike
 from jaxact._src.operation import DifferentiableOperation, Residual, unbroadcast
 from jaxact._src.select import Implementation, check_implementation, requested
 
@@ -70,7 +70,7 @@ class RowwiseDefinition:
         bound = {n: given.get(n, p.default) for n, p in self.parameters.items()}
         axis = bound["axis"]
         checked = {n: p.check(self.name, bound[n]) for n, p in self.parameters.items() if n != "axis"}
-        masks = {"where": _mask(given["where"])} if "where" in given else {}
+        masks = {} if given.get("where") is None else {"where": _mask(self.name, given["where"])}
         return {**checked, "axis": None if axis is None else _hashable(self.name, axis), **masks}
 
 
@@ -217,7 +217,11 @@ class Rowwise:
 
     def __call__(self, x: Any, *args: Any, **named: Any) -> Array:
         arrays, static = _bound(self.definition, args, named)
-        return _jitted(self.definition, static)(x, arrays)
+        try:
+            return _jitted(self.definition, static)(x, arrays)
+        except TypeError:  # perhaps from what is no array: then say so
+            check_array(self.definition.name, x)
+            raise
 
     def __reduce__(self) -> str:
         return self.__qualname__
@@ -330,12 +334,21 @@ def _bound(
     )
     arrays = {n: v for n, v in call.items() if n != "where" and is_array(v)}
     if call["where"] is not None:
-        arrays["where"] = _mask(call["where"])
+        arrays["where"] = _mask(name, call["where"])
     return arrays, static
 
 
-def _mask(where: Any) -> Any:
-    return np.asarray(where) if isinstance(where, bool | list) else where
+def _mask(name: str, where: Any) -> Any:
+    found = where
+    if isinstance(where, bool | list):
+        try:
+            found = np.asarray(where)
+        except ValueError:  # rows of different lengths
+            found = None
+    dtype = getattr(found, "dtype", None)
+    if dtype is None or not any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)):
+        raise TypeError(f"{name}: where must be an array of booleans, got {shown(where)}")
+    return found
 
 
 def _given(
@@ -351,7 +364,7 @@ def _given(
     given = dict(zip(names, positional))
     for key, value in named.items():
         if key not in names and key not in keyword_only:
-            raise TypeError(f"{owner} has no argument {key!r}; it has {[*names, *keyword_only]}")
+            raise TypeError(f"{owner} has no argument {shown(key)}; it has {[*names, *keyword_only]}")
         if key in given:
             raise TypeError(f"{owner}: {key} is given twice")
         given[key] = value
@@ -359,12 +372,12 @@ def _given(
 
 
 def _hashable(name: str, axis: Any) -> int | Axes:
-    axes = tuple(axis) if isinstance(axis, Sequence) else (axis,)
+    several = isinstance(axis, Sequence) and not isinstance(axis, str)
     try:
-        found = tuple(operator.index(a) for a in axes)
+        found = tuple(integer(name, "axis", a) for a in (axis if several else (axis,)))
     except TypeError:
-        raise TypeError(f"{name}: axis must be an integer, a tuple of them or None, got {axis!r}") from None
-    return found if isinstance(axis, Sequence) else found[0]
+        raise TypeError(f"{name}: axis must be an integer, a tuple of them or None, got {shown(axis)}") from None
+    return found if several else found[0]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import jax
 
 from jaxact._src import kernels, proof, rule
+from jaxact._src.checks import shown
 from jaxact._src.kernels import Kernel
 from jaxact._src.rule import Direction
 from jaxact._src.sharding import Placement
@@ -26,7 +27,7 @@ _ENVIRONMENT = "JAXACT_IMPLEMENTATION"
 def check_implementation(value: object) -> None:
     """Raise ValueError unless `value` is None or names an implementation."""
     if value is not None and value not in IMPLEMENTATIONS:
-        raise ValueError(f"implementation must be None or one of {IMPLEMENTATIONS}, got {value!r}")
+        raise ValueError(f"implementation must be None or one of {IMPLEMENTATIONS}, got {shown(value)}")
 
 
 def _from_environment() -> Implementation | None:

@@ -5,6 +5,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from jaxact._src.checks import shown
+
 Shape = tuple[int, ...]
 Number = int | Sequence[int] | None
 Axes = int | Sequence[int] | None
@@ -127,4 +129,4 @@ def _integers(owner: str, what: str, value: Any) -> Shape:
             raise TypeError
         return tuple(map(operator.index, values))
     except TypeError:
-        raise TypeError(f"{owner}: {what} must be integers, got {value!r}") from None
+        raise TypeError(f"{owner}: {what} must be integers, got {shown(value)}") from None

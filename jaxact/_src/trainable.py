@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from jaxact._src.checks import integer, shown
+from jaxact._src.definition import FINITE, Parameter, Positive, is_array, read_parameter
 from jaxact._src.documentation import of_layer
 from jaxact._src.elementary import profile
 from jaxact._src.layers import annotated
@@ -96,12 +98,32 @@ class Trainable:
           ValueError: Both `axis` and `shared_axes` are given, or a number is below 1.
         """
         check_implementation(self.implementation)
+        for name in ("param_dtype", "dtype"):
+            self._check_dtype(name)
+        definition = getattr(self.function, "definition", None)
+        for name in self.arguments:
+            if definition is not None and name in definition.parameters:
+                self._check_number(name, definition.parameters[name])
         for name in ("num_parameters", "shared_axes"):
             value = getattr(self, name)
             object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
         self.sharing()
         for weight in self.weights:
             self.initialiser(weight)
+
+    def _check_dtype(self, name: str) -> None:
+        value = getattr(self, name)
+        try:
+            floating = value is None or jnp.issubdtype(jnp.dtype(value), jnp.floating)
+        except TypeError:
+            floating = False
+        if not floating or (value is None and name == "param_dtype"):
+            raise TypeError(f"{type(self).__name__}: {name} must be a floating-point dtype, got {shown(value)}")
+
+    def _check_number(self, name: str, parameter: Parameter) -> None:
+        """Check a setting that is a number as the parameter of an activation."""
+        if is_array(parameter.check(type(self).__name__, getattr(self, name))):
+            raise TypeError(f"{type(self).__name__}: {name} must be a number, got an array")
 
     def sharing(self) -> Sharing:
         return _sharing(type(self).__name__, self.num_parameters, self.axis, self.shared_axes)
@@ -116,7 +138,7 @@ class Trainable:
         if not numbers_only or (isinstance(init, tuple) and weight.own != (len(init),)):
             raise TypeError(
                 f"{type(self).__name__}: {weight.name}_init must be {weight.kind} or an initialiser "
-                f"(key, shape, dtype), got {init!r}"
+                f"(key, shape, dtype), got {shown(init)}"
             )
         return functools.partial(_constant, init)
 
@@ -287,6 +309,7 @@ class Dice(Trainable):
 
     def check(self) -> None:
         super().check()
+        self._check_number("momentum", Parameter("momentum", 0.99, FINITE))
         if not 0.0 <= self.momentum < 1.0:
             raise ValueError(f"{type(self).__name__}: momentum must be in [0, 1), got {self.momentum}")
 
@@ -356,7 +379,12 @@ class PolyNorm(Trainable):
     bias_init: Initial = 0.0
     eps: float = dataclasses.field(default=1e-6, kw_only=True)
 
+    def check(self) -> None:
+        super().check()
+        self._check_number("eps", _EPS)
 
+
+_EPS = read_parameter(inspect.Parameter("eps", inspect.Parameter.KEYWORD_ONLY, default=1e-6, annotation=Positive))
 _KERNEL = jax.nn.initializers.lecun_normal()
 
 
@@ -378,7 +406,7 @@ class MetaAcon(Trainable):
         super().check()
         if self.shared_axes is not None:
             raise ValueError(f"MetaAcon takes axis only, got shared_axes {self.shared_axes}")
-        if self.hidden is not None and self.hidden < 1:
+        if self.hidden is not None and integer("MetaAcon", "hidden", self.hidden) < 1:
             raise ValueError(f"MetaAcon: hidden must be at least 1, got {self.hidden}")
 
     def shape(self, weight: Weight, x: Shape | None) -> Shape:

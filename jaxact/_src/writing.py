@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxact._src import catalogue, dialects, learned
+from jaxact._src.checks import shown
 from jaxact._src.definition import is_array
 from jaxact._src.dialects import Name
 from jaxact._src.reading import KERAS
@@ -66,7 +67,7 @@ def _function_of(activation: Any) -> tuple[Any, dict[str, Any]]:
     name = getattr(function, "__name__", "")
     if function not in (catalogue.activations().get(name), catalogue.functions().get(name)):
         raise TypeError(
-            f"to_config: {activation!r:.200} is no activation of jaxact, so it is unknown which layer computes it"
+            f"to_config: {shown(activation)} is no activation of jaxact, so it is unknown which layer computes it"
         )
     if hasattr(function, "definition"):
         return function, function.definition.bind((), {n: v for n, v in given.items() if n not in _OF_A_CALL})
@@ -98,7 +99,7 @@ def _plain(function: Any, params: Mapping[str, Any], dialect: str, own: str) -> 
     has = ", ".join(table.layers)
     why = f" ({'; '.join(lacks)})" if lacks else ""
     raise ValueError(
-        f"to_config: {dialect} has no layer that computes {function.__name__} with {dict(params)!r:.300}{why}; "
+        f"to_config: {dialect} has no layer that computes {function.__name__} with {shown(dict(params))}{why}; "
         f"it has {has}. Change the parameters, or write such a layer there"
     )
 
@@ -160,7 +161,7 @@ def _first(module: Trainable, weight: Any) -> Any:
     if callable(init):
         raise ValueError(
             f"to_config: the weights of a Linen module are not in the module; pass variables=, "
-            f"got none and {init!r:.200}"
+            f"got none and {shown(init)}"
         )
     return module.initialiser(weight)(None, (), np.float32)
 

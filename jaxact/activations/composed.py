@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
+from jaxact._src.checks import flag, integer, random_key
 from jaxact._src.definition import Positive, is_array, read_parameter
 from jaxact._src.elementary import profile
 from jaxact._src.function import named, promoted, real_array
@@ -57,8 +57,11 @@ def gumbel_softmax(
     Source: arXiv:1611.01144
     """
     temperature = _TEMPERATURE.check("gumbel_softmax", temperature)
+    random_key("gumbel_softmax", key)
+    flag("gumbel_softmax", "hard", hard)
     x = promoted(real_array("gumbel_softmax", x))
     wide = profile(None, x.dtype).dtype
+    jax.eval_shape(lambda v: softmax(v, axis), x)  # a wrong axis is an error before anything is drawn
     noisy = x.astype(wide) + jax.random.gumbel(key, x.shape, wide)
     scale = 1.0 / (jnp.asarray(temperature).astype(wide) if is_array(temperature) else temperature)
     axis = axis if axis is None or not isinstance(axis, Sequence) else tuple(axis)
@@ -146,8 +149,7 @@ def maxout(x: Any, num_pieces: int, axis: int = -1) -> Array:
     """
     x = promoted(real_array("maxout", x))
     axis = _axis("maxout", axis, x)
-    if isinstance(num_pieces, bool) or not isinstance(num_pieces, int | np.integer):
-        raise TypeError(f"maxout: num_pieces must be an integer, got {num_pieces!r}")
+    num_pieces = integer("maxout", "num_pieces", num_pieces)
     size = x.shape[axis]
     if num_pieces < 1 or size % num_pieces:
         raise ValueError(f"maxout: num_pieces must divide the {size} entries of axis {axis}, got {num_pieces}")
@@ -228,8 +230,7 @@ def softmax_keras2(x: Any, axis: int | Sequence[int] = -1, where: Any = None, **
 
 def _axis(owner: str, axis: int, x: Array) -> int:
     """The axis counted from the left."""
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-        raise TypeError(f"{owner}: axis must be an integer, got {axis!r}")
+    axis = integer(owner, "axis", axis)
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{owner}: axis {axis} is out of range for x of shape {x.shape}")
-    return int(axis) % x.ndim
+    return axis % x.ndim

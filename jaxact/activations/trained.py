@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from jaxact._src import mapped
+from jaxact._src.checks import random_key, shown
 from jaxact._src.definition import Positive, Real, is_array, read_parameter
 from jaxact._src.elementary import profile
 from jaxact._src.function import named, promoted, real_array
@@ -133,6 +134,7 @@ def rrelu(
         raise ValueError(f"rrelu: lower must not exceed upper, got lower={low:g} and upper={high:g}")
     if key is None:
         return leaky_relu(x, 0.5 * (low + high), implementation=implementation)
+    random_key("rrelu", key)
     return _rrelu(promoted(real_array("rrelu", x)), key, low, high, implementation)
 
 
@@ -267,13 +269,21 @@ def poly_norm(
     if not x.ndim:
         raise ValueError("poly_norm: x must have at least one axis, got a number")
     eps = _static("poly_norm", "eps", Positive, eps)
-    weight = _real("poly_norm", "weight", weight if is_array(weight) else jnp.asarray(weight, jnp.float32), x)
+    weight = _real("poly_norm", "weight", weight if is_array(weight) else _three(weight), x)
     bias = _real("poly_norm", "bias", bias, x)
     if weight.shape != (3,):
         raise ValueError(f"poly_norm: weight must have shape (3,), got {weight.shape}")
     if jnp.broadcast_shapes(bias.shape, x.shape) != x.shape:
         raise ValueError(f"poly_norm: bias must broadcast to x {x.shape}, got {bias.shape}")
     return mapped.run("poly_norm", _poly_norm, (x, weight, bias), implementation, eps=eps) if x.size else x
+
+
+def _three(weight: Any) -> Array:
+    """Weights that are a sequence of numbers."""
+    try:
+        return jnp.asarray(np.asarray(weight, np.float32))
+    except (TypeError, ValueError):
+        raise TypeError(f"poly_norm: weight must be three numbers or an array, got {shown(weight)}") from None
 
 
 def _poly_norm(x: Array, weight: Array, bias: Array, *, eps: float) -> Array:

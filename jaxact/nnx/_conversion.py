@@ -6,6 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen, nnx, traverse_util
 
+from jaxact._src.checks import shown
+
 Path = tuple[Any, ...]
 _PLAIN = frozenset(nnx.Param(jnp.zeros(())).get_metadata())  # metadata of every variable
 _BOX = "linen_meta_type"  # where Flax's bridge, too, keeps the class of a box
@@ -28,12 +30,14 @@ def to_linen(module: nnx.Module) -> dict[str, Any]:
       `flax.nnx.bridge.NNXMeta`, which keeps it.
 
     Raises:
+      TypeError: `module` is no module of NNX.
       ValueError: A part of the module is no variable, so that it has no collection.
 
     >>> from jaxact import linen, nnx
     >>> nnx.to_linen(nnx.PReLU(0.25))
     {'params': {'negative_slope': Array(0.25, dtype=float32)}}
     """
+    _check_module("to_linen", module)
     found = {path: _boxed(variable) for path, variable in _variables(module).items()}
     return traverse_util.unflatten_dict(found)
 
@@ -48,6 +52,7 @@ def from_linen(module: nnx.Module, variables: Mapping[str, Any]) -> None:
       variables: Variables by collection, as Linen's ``init`` gives them.
 
     Raises:
+      TypeError: `module` is no module of NNX, `variables` no dictionary, or a variable no array.
       ValueError: A variable is missing, there is one that the module does not have, or a shape differs.
 
     >>> import jax, jax.numpy as jnp
@@ -57,6 +62,9 @@ def from_linen(module: nnx.Module, variables: Mapping[str, Any]) -> None:
     >>> float(layer.negative_slope[...])
     0.5
     """
+    _check_module("from_linen", module)
+    if not isinstance(variables, Mapping):
+        raise TypeError(f"from_linen: variables must be a dictionary by collection, got {shown(variables)}")
     own = _variables(module)
     given = traverse_util.flatten_dict(dict(variables), is_leaf=lambda _, value: not isinstance(value, Mapping))
     for what, paths in (("lack", own.keys() - given.keys()), ("have in excess", given.keys() - own.keys())):
@@ -65,13 +73,20 @@ def from_linen(module: nnx.Module, variables: Mapping[str, Any]) -> None:
             raise ValueError(f"from_linen: the variables {what} {names}")
     for path, variable in own.items():
         value = linen.meta.unbox(given[path])
+        name = "/".join(path)
+        if not hasattr(value, "shape"):
+            raise TypeError(f"from_linen: {name} must be an array, got {shown(value)}")
         if value.shape != variable.shape:
-            name = "/".join(path)
             raise ValueError(f"from_linen: {name} has shape {value.shape}, the module's {variable.shape}")
     for path, variable in own.items():
         value, metadata = _unboxed(given[path])
         variable.set_value(value)
         variable.set_metadata({**variable.get_metadata(), **metadata})
+
+
+def _check_module(owner: str, module: Any) -> None:
+    if not isinstance(module, nnx.Module):
+        raise TypeError(f"{owner}: module must be a flax.nnx.Module, got {shown(module)}")
 
 
 def _variables(module: nnx.Module) -> dict[Path, nnx.Variable[Any]]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxact._src import catalogue
+from jaxact._src.checks import shown
 from jaxact._src.dialects.huggingface import HUGGING_FACE
 from jaxact._src.dialects.keras import KERAS, TF_KERAS
 from jaxact._src.dialects.puzzlelib import PUZZLELIB
@@ -25,7 +26,9 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 
 
 def check(dialect: str) -> None:
-    """Raise a ValueError, with the nearest ones, if there is no such dialect."""
+    """Raise a ValueError, with the nearest ones, if there is no such dialect; a TypeError if it is no string."""
+    if not isinstance(dialect, str):
+        raise TypeError(f"dialect must be one of {[JAX, *DIALECTS]}, got {shown(dialect)}")
     if dialect not in (JAX, *DIALECTS):
         raise ValueError(catalogue.unknown(dialect, (JAX, *DIALECTS), "dialect"))
 
@@ -45,7 +48,7 @@ def translate(
     few = DIALECTS[dialect].all_or_none and 0 < len(args) < len(positional)
     if few or len(args) > len(positional):
         takes = list(positional) or "()"
-        raise TypeError(f"{dialect} activation {found!r} takes args {takes}, got {tuple(args)!r}")
+        raise TypeError(f"{dialect} activation {found!r} takes args {takes}, got {shown(tuple(args))}")
     return entry.activation, arguments(
         f"{dialect} activation {found!r}", entry, dict(zip(positional, args)), params
     )
@@ -71,12 +74,12 @@ def arguments(owner: str, entry: Name, *given: Mapping[str, Any]) -> dict[str, A
     for key, value in (item for some in given for item in some.items()):
         if key not in entry.parameters:
             has = list(entry.parameters) or "none"
-            raise TypeError(f"{owner} has no parameter {key!r}; it has {has}")
+            raise TypeError(f"{owner} has no parameter {shown(key)}; it has {has}")
         ours = entry.parameters[key]
         if isinstance(ours, Unused):
             if not ours.admits(value):
                 raise ValueError(
-                    f"{owner}: {key} must be {ours.text}, got {value!r}; jaxact has no such parameter"
+                    f"{owner}: {key} must be {ours.text}, got {shown(value)}; jaxact has no such parameter"
                 )
             continue
         if ours in taken:
@@ -93,6 +96,6 @@ def _value(owner: str, entry: Name, key: str, value: Any) -> Any:
     values = entry.values.get(key)
     if values is None:
         return value
-    if value not in values:
-        raise ValueError(f"{owner}: {key} must be one of {list(values)}, got {value!r}")
+    if value not in list(values):  # a list, because what is given may have no hash
+        raise ValueError(f"{owner}: {key} must be one of {list(values)}, got {shown(value)}")
     return values[value]

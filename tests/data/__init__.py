@@ -1,0 +1,1 @@
+"""Files that releases have left: exported programs and configurations, which later versions must read."""

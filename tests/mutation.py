@@ -1,0 +1,252 @@
+"""Breaks each formula, rule and kernel in turn, in memory, and lists what no test notices.
+
+``python tests/mutation.py [--only gelu] [--limit 20] [--list]``. Each mutant is a process of pytest, which loads
+this file as a plugin, breaks one thing, and runs the tests that should see it until the first fails. Ends with the
+number of survivors.
+"""
+
+import argparse
+import dataclasses
+import functools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxact._src import catalogue, engine, kernels, sharding
+from pallas_kernels import capability
+
+ROOT = Path(__file__).parent.parent
+CHOSEN = "JAXACT_MUTANT"
+
+FORMULAS = ("test_accuracy.py", "test_vjp.py", "test_higher_order.py")
+ROWS = ("test_rowwise.py", "test_rowwise_derivatives.py")
+RULES = (
+    "test_vmap.py",
+    "test_jvp.py",
+    "test_vjp.py",
+    "test_linear_transpose.py",
+    "test_jet.py",
+    "test_act_quant.py",
+)
+PLACED = ("test_kernel_sharding.py",)
+CHOICE = ("test_select.py", "test_kernel_sharding.py", "test_faults.py")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """One thing that is broken.
+
+    Attributes:
+      name: What.
+      apply: Breaks it.
+      tests: The files that should notice.
+      words: Which of their tests, as pytest's ``-k``.
+    """
+
+    name: str
+    apply: Callable[[], None]
+    tests: tuple[str, ...]
+    words: str = ""
+
+
+def off(value: Any) -> Any:
+    """A result that is wrong by a hundredth, in all that are floating."""
+
+    def wrong(v: Any) -> Any:
+        return v * 1.01 if hasattr(v, "dtype") and jax.numpy.issubdtype(v.dtype, jax.numpy.floating) else v
+
+    return jax.tree.map(wrong, value)
+
+
+def wrapped(function: Callable[..., Any], change: Callable[[Any], Any] = off) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def mutant(*args: Any, **options: Any) -> Any:
+        return change(function(*args, **options))
+
+    return mutant
+
+
+def replaced(owner: Any, name: Any, change: Callable[[Any], Any] = off) -> Callable[[], None]:
+    """What replaces an attribute, or an item of a dictionary, by its mutant."""
+
+    def apply() -> None:
+        if isinstance(owner, dict):
+            owner[name] = wrapped(owner[name], change)
+        else:
+            setattr(owner, name, wrapped(getattr(owner, name), change))
+
+    return apply
+
+
+# -- what can be broken -----------------------------------------------------------------------------------------
+
+
+def formulas() -> list[Mutant]:
+    """The value and each derivative of every record."""
+    found = []
+    for name, activation in catalogue.activations().items():
+        definition = activation.definition
+        if not hasattr(definition, "handwritten"):
+            for part in ("value", "linear", "transpose", "parameter_derivative"):
+                if getattr(definition, part) is not None:
+                    found.append(Mutant(f"{part} of {name}", replaced(definition, part), ROWS, name))
+            continue
+        for key in sorted(definition.handwritten()):
+            what = f"derivative {'.'.join(key)}" if key else "value"
+            found.append(Mutant(f"{what} of {name}", replaced(definition._bodies, key), FORMULAS, name))
+        if definition.has_output_derivative:
+            what = f"output derivative of {name}"
+            tests = (*FORMULAS, "test_residuals.py")
+            found.append(Mutant(what, replaced(definition, "_output_derivative"), tests, name))
+    return found
+
+
+def _backwards(result: Any) -> Any:
+    """The batch of a batching rule in the wrong order."""
+    out, dims = result
+    return jax.tree.map(lambda v: v[::-1], out), dims
+
+
+def _negated(cotangents: Any) -> Any:
+    return [v if v is None or type(v) is engine.ad.Zero else -v for v in cotangents]
+
+
+def _twice(result: Any) -> Any:
+    y, tangent = result
+    return y, jax.tree.map(lambda t: t if type(t) is engine.ad.Zero else t * 2, tangent, is_leaf=_is_zero)
+
+
+def _is_zero(value: Any) -> bool:
+    return type(value) is engine.ad.Zero
+
+
+def rules() -> list[Mutant]:
+    """Each rule of each primitive."""
+    found = []
+    for primitive in (engine.activation_p, engine.linear_p, engine.quantised_p):
+        named = primitive.name
+        batch = replaced(engine.batching.primitive_batchers, primitive, _backwards)
+        found.append(Mutant(f"batching of {named}", batch, RULES))
+        if primitive is not engine.quantised_p:  # which has no derivative
+            found.append(Mutant(f"JVP of {named}", replaced(engine.ad.primitive_jvps, primitive, _twice), RULES))
+            jets = replaced(engine.jet.jet_rules, primitive, _twice)
+            found.append(Mutant(f"Taylor mode of {named}", jets, ("test_jet.py",)))
+    transpose = replaced(engine.ad.primitive_transposes, engine.linear_p, _negated)
+    return [*found, Mutant("transpose of activation_linear", transpose, RULES)]
+
+
+def _wrong_kernel(found: Any) -> Any:
+    return dataclasses.replace(found, run=wrapped(found.run)) if isinstance(found, kernels.Kernel) else found
+
+
+def placements() -> list[Mutant]:
+    """Each way in which a kernel is spread over devices, and what is summed over them."""
+    ways = (("explicit", "_mapped"), ("automatic", "_partitioned"))
+    found = [Mutant(f"{name} mesh", replaced(sharding, attribute, wrapped), PLACED) for name, attribute in ways]
+
+    def forget_the_sum() -> None:
+        jax.lax.psum = lambda v, *_, **__: v
+
+    return [*found, Mutant("sum over devices", forget_the_sum, PLACED)]
+
+
+# The kernels themselves, which run on a newer JAX only, and their tests.
+KERNELS = {
+    ("elementwise", "elementwise"): "test_elementwise.py",
+    ("reduce", "backward"): "test_reduce.py",
+    ("gated", "forward"): "test_gated.py",
+    ("gated", "backward"): "test_gated.py",
+    ("quantize", "act_quant"): "test_act_quant.py",
+    ("rowwise", "softmax"): "test_rows.py",
+    ("rowwise", "softmax_backward"): "test_rows.py",
+    ("rowwise", "log_softmax_backward"): "test_rows.py",
+    ("rowwise", "entmax"): "test_rows.py",
+    ("rowwise", "entmax_backward"): "test_rows.py",
+}
+
+
+def kernels_of_gpus() -> list[Mutant]:
+    choices = [
+        Mutant(f"kernel for {name[1:]}", replaced(kernels, name, _wrong_kernel), CHOICE)
+        for name in ("_elementwise", "_packed", "_rowwise")
+    ]
+    if capability._version(jax.__version__) < capability.MINIMUM_JAX:
+        print(f"the kernels themselves need JAX {capability.MINIMUM_JAX}, this is {jax.__version__}: left out")
+        return choices
+    import importlib
+
+    for (module, name), file in KERNELS.items():
+        room = importlib.import_module(f"pallas_kernels.{module}")
+        choices.append(Mutant(f"{module}.{name}", replaced(room, name), (f"kernels/{file}",)))
+    return choices
+
+
+def mutants() -> dict[str, Mutant]:
+    return {m.name: m for m in (*formulas(), *rules(), *placements(), *kernels_of_gpus())}
+
+
+# -- a mutant's process, and the list -----------------------------------------------------------------------------
+
+
+def pytest_configure(config: Any) -> None:
+    """As a plugin: break what was chosen."""
+    chosen = os.environ.get(CHOSEN)
+    if chosen:
+        mutants()[chosen].apply()
+
+
+def killed(mutant: Mutant) -> bool:
+    """Whether a test fails."""
+    files = [str(ROOT / "tests" / name) for name in mutant.tests]
+    words = ["-k", mutant.words] if mutant.words else []
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "mutation",
+        "-q",
+        "-x",
+        "--no-header",
+        "--tb=no",
+        *words,
+        *files,
+    ]
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    own = os.environ | {CHOSEN: mutant.name, "PYTHONPATH": path}
+    code = subprocess.run(command, env=own, cwd=ROOT, capture_output=True, text=True, check=False).returncode
+    if code not in (0, 1):
+        raise RuntimeError(f"{mutant.name}: pytest ended with {code}; {' '.join(command)}")
+    return code == 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", default="", help="mutants whose name has this")
+    parser.add_argument("--limit", type=int, default=None, help="so many, evenly spread")
+    parser.add_argument("--list", action="store_true", help="name them, run nothing")
+    options = parser.parse_args()
+    chosen = [m for m in mutants().values() if options.only in m.name]
+    if options.limit and len(chosen) > options.limit:
+        chosen = [chosen[i * len(chosen) // options.limit] for i in range(options.limit)]
+    survivors = []
+    for mutant in chosen:
+        start = time.monotonic()
+        seen = options.list or killed(mutant)
+        if not seen:
+            survivors.append(mutant.name)
+        said = "" if options.list else f"{'killed' if seen else 'SURVIVED'} after {time.monotonic() - start:.0f} s"
+        print(f"{mutant.name}  {said}", flush=True)
+    if not options.list:
+        print(f"{len(chosen) - len(survivors)} of {len(chosen)} killed")
+    sys.exit(f"survivors: {', '.join(survivors)}" if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()

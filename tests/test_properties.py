@@ -1,0 +1,299 @@
+"""What holds for every activation, at random shapes, dtypes, axes and settings; see profiles.py for how many."""
+
+import functools
+from typing import Any
+
+import chex
+import flax
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from cases import CASES, Case, rowwise
+from hypothesis import given
+from hypothesis import strategies as st
+from profiles import inputs, share
+from support import close, exact, oracle, points
+
+import jaxact
+import jaxact.linen
+import jaxact.nnx
+from jaxact._src import catalogue
+
+SHAPES = ((), (1,), (5,), (0,), (2, 3), (3, 0), (1, 4), (2, 1, 3), (2, 2, 1, 3), (1, 2, 1, 2, 2))
+FLOATS = ("float32", "bfloat16", "float16")
+SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-30, -1e-30, 88.0, -88.0, 1e30, -1e30)
+
+cases = st.sampled_from(CASES)
+shapes = st.sampled_from(SHAPES)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def sample(shape: tuple[int, ...], dtype: Any, seed: int) -> np.ndarray:
+    """Ordinary numbers, with every third one special."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 3, shape)
+    x = np.where(rng.integers(0, 3, shape) == 0, rng.choice(SPECIAL, shape), x)
+    with np.errstate(over="ignore"):
+        return x.astype(dtype)
+
+
+def equal(actual: Any, expected: Any, rounds: float = 8.0) -> None:
+    """Raise unless two results of ours agree, to what another order of the same operations may change."""
+    chex.assert_equal_shape([actual, expected])
+    actual, expected = (np.asarray(v) for v in (actual, expected))
+    eps = float(ml_dtypes.finfo(actual.dtype).eps) * rounds
+    tiny = float(ml_dtypes.finfo(actual.dtype).tiny)
+    np.testing.assert_allclose(actual.astype(float), expected.astype(float), rtol=eps, atol=max(tiny, eps * 1e-3))
+
+
+def stacked(function: Any, x: Any) -> Any:
+    return jnp.stack([function(v) for v in x])
+
+
+@share("elementwise")
+@given(case=cases, shape=shapes, dtype=st.sampled_from(FLOATS), seed=seeds, mode=st.sampled_from(("jit", "eager")))
+def test_elementwise(case, shape, dtype, seed, mode):
+    loops = len(shape) > 0 and 0 < shape[0] <= 3
+
+    def everything(x: Any) -> Any:
+        return case(x), (jax.vmap(case)(x), stacked(case, x)) if loops else None
+
+    run = everything if mode == "eager" else jax.jit(everything)
+    for s in inputs(seed):
+        x = sample(shape, jnp.dtype(dtype), s)
+        y, both = run(x)
+        _check_elementwise(case, x, y, both)
+
+
+def _check_elementwise(case: Case, x: np.ndarray, y: Any, both: Any) -> None:
+    shape, dtype = x.shape, x.dtype
+    chex.assert_shape(y, shape)
+    chex.assert_type(y, jnp.dtype(dtype))
+    if both:
+        equal(*both)
+        equal(y, both[0])
+    wide = x.astype(np.float64)
+    with np.errstate(all="ignore"):
+        wanted = exact(case, wide)
+    holds = np.abs(wanted) <= float(ml_dtypes.finfo(dtype).max)
+    got = np.asarray(y).astype(np.float64)
+    assert np.all(np.isnan(got[np.isnan(wide)])), "NaN in, NaN out"
+    lost = np.isfinite(wide) & holds & ~np.isfinite(got)
+    assert not lost.any(), f"not finite at {x[lost]}, where it is {wanted[lost]}"
+
+
+INTEGERS = ("bool", "int8", "uint8", "int16", "int32", "uint32")
+NARROW = ("float8_e4m3fn", "float8_e5m2")
+
+
+@share("dtypes")
+@given(
+    case=cases,
+    shape=st.sampled_from(((), (3,), (2, 2), (0, 3))),
+    dtype=st.sampled_from((*INTEGERS, *NARROW, "float64", "int64", "python int", "python float", "python bool")),
+    x64=st.booleans(),
+    seed=seeds,
+)
+def test_dtypes(case, shape, dtype, x64, seed):
+    for s in inputs(seed):
+        values = np.random.default_rng(s).integers(0, 4, shape)
+        with jax.enable_x64(x64):
+            kind = {"int": int, "float": float, "bool": bool}.get(dtype.removeprefix("python "))
+            x = jnp.asarray(values.astype(dtype)) if kind is None else kind(values.flat[0] if values.size else 1)
+            _check_dtype(case, x, jax.eval_shape(case, x) if s % 4 else case(x))
+
+
+def _check_dtype(case: Case, x: Any, y: Any) -> None:
+    """Floats are kept; integers too where the record says so, else they are promoted as by jnp.tanh."""
+    x = jnp.asarray(x)
+    parameters = case.definition.bind((), case.params).values()
+    whole = all(v is None or float(v).is_integer() for v in parameters)
+    chex.assert_equal_shape([y, x])
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        assert y.dtype == x.dtype
+    elif case.definition.facts.keeps_integers and whole:
+        assert y.dtype == x.dtype or (x.dtype, y.dtype) == (bool, jnp.int32)
+    else:
+        assert y.dtype == jax.eval_shape(jnp.tanh, x).dtype
+
+
+@share("derivatives")
+@given(case=cases, shape=st.sampled_from(((5,), (2, 3), (1, 2, 2))), seed=seeds)
+def test_derivatives_are_those_of_finite_differences(case, shape, seed):
+    step = 1e-5
+    with jax.enable_x64(True):
+
+        @jax.jit
+        def everything(x: Any, t: Any, ct: Any) -> Any:
+            _, moved = jax.jvp(case, (x,), (t,))
+            _, pull = jax.vjp(case, x)
+            return moved, pull(ct)[0], case(x + step * t) - case(x - step * t)
+
+        for s in inputs(seed):
+            rng = np.random.default_rng(s)
+            x, t, ct = rng.uniform(-4, 4, shape), rng.normal(size=shape), rng.normal(size=shape)
+            for kink in oracle(case).kinks(**case.params):
+                x = np.where(np.abs(x - kink) < 4 * step, kink + 8 * step, x)
+            moved, pulled, difference = everything(x, t, ct)
+            np.testing.assert_allclose(moved, difference / (2 * step), rtol=2e-4, atol=2e-6)
+            np.testing.assert_allclose(np.vdot(pulled, t), np.vdot(ct, moved), rtol=1e-9, atol=1e-12)
+
+
+ROWS = rowwise()
+
+
+@share("rows")
+@given(
+    name=st.sampled_from(ROWS),
+    shape=st.sampled_from(((4,), (2, 3), (3, 2, 2), (2, 0), (0, 3))),
+    dtype=st.sampled_from(FLOATS),
+    axis=st.sampled_from((-1, 0, None)),
+    masked=st.booleans(),
+    scale=st.sampled_from((1.0, 0.5)),
+    seed=seeds,
+)
+def test_rows(name, shape, dtype, axis, masked, scale, seed):
+    activation = catalogue.activations()[name]
+    function = functools.partial(activation, axis=axis, scale=scale)
+
+    @jax.jit
+    def everything(x: Any, where: Any) -> Any:
+        y, pull = jax.vjp(lambda v: function(v, where=where), x)
+        batch = jnp.stack([x, x + 1, -x])
+        return y, pull(jnp.ones_like(y))[0], jax.vmap(function)(batch), stacked(function, batch)
+
+    for s in inputs(seed):
+        rng = np.random.default_rng(s)
+        x = rng.normal(0, 2, shape).astype(jnp.dtype(dtype))
+        where = rng.integers(0, 3, shape) > 0 if masked else None
+        y, gradient, mapped, looped = everything(x, where)
+        chex.assert_shape([y, gradient], shape)
+        chex.assert_type([y, gradient], jnp.dtype(dtype))
+        equal(mapped, looped, 32)
+        if x.size:
+            included = np.ones(shape, bool) if where is None else where
+            _check_shares(name, y, included, axis)
+            assert np.all(np.isfinite(np.asarray(gradient).astype(np.float64)))
+
+
+def _check_shares(name: str, y: Any, included: np.ndarray, axis: Any) -> None:
+    """Probabilities: none for what is masked, and one in all."""
+    probability = np.asarray(y).astype(np.float64)
+    probability = np.exp(probability) if name.startswith("log") else probability
+    assert np.all(probability[~included] == 0), "what is masked has no share"
+    total = probability.sum(axis=axis, keepdims=True)
+    wanted = included.any(axis=axis, keepdims=True)
+    np.testing.assert_allclose(total, wanted, atol=4 * float(ml_dtypes.finfo(y.dtype).eps) * y.size)
+
+
+GATED = ("glu", "swiglu", "geglu", "reglu", "bilinear", "swiglu_oai", "swiglu_clamp", "swiglu_step", "situ_glu")
+
+
+@share("gated")
+@given(
+    name=st.sampled_from(GATED),
+    shape=st.sampled_from(((3,), (2, 3), (2, 1, 2))),
+    dtype=st.sampled_from(FLOATS),
+    gate_first=st.booleans(),
+    seed=seeds,
+)
+def test_layouts_agree(name, shape, dtype, gate_first, seed):
+    function = functools.partial(getattr(jaxact, name), gate_first=gate_first)
+
+    @jax.jit
+    def everything(packed: Any, mixed: Any, first: Any, second: Any) -> Any:
+        gradient = jax.grad(lambda x: function(x, layout="concat").astype(jnp.float32).sum())
+        return (
+            function((first, second)),
+            function(packed, layout="concat"),
+            function(mixed, layout="interleaved"),
+            function(jnp.moveaxis(packed, -1, 0), layout="concat", axis=0),
+            gradient(packed),
+            jax.grad(lambda a: function((a, second)).astype(jnp.float32).sum())(first),
+        )
+
+    for s in inputs(seed):
+        rng = np.random.default_rng(s)
+        first, second = (rng.normal(0, 3, shape).astype(jnp.dtype(dtype)) for _ in range(2))
+        packed = np.concatenate([first, second], axis=-1)
+        mixed = np.stack([first, second], axis=-1).reshape(packed.shape)
+        pair, concatenated, interleaved, in_front, whole, half = everything(packed, mixed, first, second)
+        chex.assert_shape(pair, shape)
+        chex.assert_type(pair, jnp.dtype(dtype))
+        equal(concatenated, pair)
+        equal(interleaved, pair)
+        equal(jnp.moveaxis(in_front, 0, -1), pair)
+        equal(whole[..., : shape[-1]], half)
+
+
+# Every layer that can be made of its defaults, with what the others need.
+LAYERS = {n: {} for n in jaxact.nnx.__all__ if n not in ("Activation", "Linear", "Conv", "GatedMLP")}
+LAYERS = {n: o for n, o in LAYERS.items() if n[0].isupper() and n not in ("RReLU", "Softmax2d")}
+LAYERS["Threshold"] = {"threshold": 0.1, "value": 2.0}
+LAYERS["Maxout"] = {"num_pieces": 2}
+LAYERS["MetaAcon"] = {"num_parameters": 4}
+LAYERS["Dice"] = {"num_parameters": 4, "use_running_average": True}
+
+
+@functools.cache
+def _layers(name: str) -> list[tuple[Any, Any]]:
+    """The NNX and the Linen layer as jitted functions of variables and an input, with the same variables."""
+    needs = {"rngs": flax.nnx.Rngs(0)} if name == "MetaAcon" else {}
+    module = getattr(jaxact.nnx, name)(**LAYERS[name], **needs)
+    graph, state = flax.nnx.split(module)
+    layer = getattr(jaxact.linen, name)(**LAYERS[name])
+    return [
+        (jax.jit(lambda v, x: flax.nnx.merge(graph, v)(x)), state),
+        (jax.jit(layer.apply), jaxact.nnx.to_linen(module)),
+    ]
+
+
+@share("modules")
+@given(name=st.sampled_from(sorted(LAYERS)), shape=st.sampled_from(((4,), (2, 4), (2, 3, 4))), seed=seeds)
+def test_modules(name, shape, seed):
+    halved = {"GLU": 0.5, "Maxout": 0.5, "CReLU": 2}.get(name, 1)
+    for s in inputs(seed):
+        x = np.random.default_rng(s).normal(0, 2, shape).astype(np.float32)
+        results = [run(variables, x) for run, variables in _layers(name)]
+        chex.assert_type(results, jnp.float32)
+        equal(*results)
+        chex.assert_shape(results, (*shape[:-1], int(shape[-1] * halved)))
+
+
+@functools.cache
+def _mesh() -> jax.sharding.Mesh:
+    return jax.make_mesh((4, 2), ("a", "b"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+
+
+@share("sharded")
+@given(
+    function=st.sampled_from([*CASES[::5], *ROWS, "swiglu", "geglu"]),
+    spec=st.sampled_from((("a", None), (None, "b"), ("b", "a"), (("a", "b"), None))),
+    seed=seeds,
+)
+def test_sharded_is_unsharded(function, spec, seed):
+    if len(jax.devices()) < 8:
+        pytest.skip("fewer than eight devices")
+    run = function if not isinstance(function, str) else getattr(jaxact, function)
+
+    def everything(x: Any) -> Any:
+        y, pull = jax.vjp(run, x)
+        return y, pull(jnp.cos(y))[0]
+
+    compiled = jax.jit(everything)
+    for s in inputs(seed):
+        x = np.random.default_rng(s).normal(0, 2, (8, 16)).astype(np.float32)
+        sharded = jax.device_put(x, jax.NamedSharding(_mesh(), jax.P(*spec)))
+        for split, whole in zip(compiled(sharded), compiled(x)):
+            equal(split, whole, 64)
+
+
+def test_the_properties_can_fail():
+    """A wrong derivative and a lost NaN are seen by what the properties compare."""
+    x = points(CASES[0])
+    with pytest.raises(AssertionError):
+        close(x * 1.001, x)
+    with pytest.raises(AssertionError):
+        equal(jnp.nan_to_num(jnp.asarray([jnp.nan])), jnp.asarray([jnp.nan]))
