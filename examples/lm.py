@@ -1,7 +1,7 @@
 """Train a character language model on the source text of Python's standard library.
 
-Attention and GatedMLP, scanned over layers and rematerialised. Prints progress and a sample, draws the loss, and saves
-checkpoints from which the next run goes on exactly:
+Attention and GatedMLP, scanned over layers and rematerialised. Prints progress and a sample, draws the loss, and
+saves checkpoints from which the next run goes on exactly:
 
     python examples/lm.py --steps 300 --out lm.png --checkpoint /tmp/lm
 

@@ -181,7 +181,7 @@ def test_import_is_light():
 
 
 def test_import_does_not_start_jax():
-    """`jax.distributed.initialize`, and what is like it, comes after the imports and before anything is computed."""
+    """`jax.distributed.initialize` comes after the imports and before anything is computed."""
     packages = "jaxact.nnx, jaxact.linen, jaxact.convert, jaxact.testing, jaxact.cli"
     code = f"import jax, {packages}; jax.config.update('jax_num_cpu_devices', 3); print(jax.device_count())"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}

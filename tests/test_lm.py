@@ -1,4 +1,4 @@
-"""The language model of the examples, in small: it learns, resumes exactly, and gives the same losses however it is spread."""
+"""The language model of the examples, in small: it learns, resumes exactly, and may be spread over devices."""
 
 import importlib.util
 import os
@@ -16,7 +16,7 @@ from matplotlib import image
 ROOT = Path(__file__).parents[1]
 LM = ROOT / "examples" / "lm.py"
 STEPS = 10
-SMALL = "--layers 2 --width 32 --heads 2 --context 32 --batch 8".split()
+SMALL = ["--layers", "2", "--width", "32", "--heads", "2", "--context", "32", "--batch", "8"]
 
 
 @pytest.fixture(scope="module")
