@@ -6,17 +6,30 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
+# What is asked of an installed wheel, outside the source tree.
+WHEEL_TESTS ?= tests/test_public_api.py tests/test_pickle.py tests/test_jit_eager.py tests/test_cli.py
 
 # For a new virtual environment; --system-site-packages finds a JAX and a PyTorch that the machine has already.
 VENVFLAGS ?=
 
-.PHONY: demo test properties soak mutation test-gpu-compile test-gpu bench-gpu cuda peers lint format docs accuracy bench clean
+.PHONY: demo test wheel-test properties soak mutation test-gpu-compile test-gpu bench-gpu cuda peers lint format docs accuracy bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# sdist and wheel are built, and the wheel tested in an environment of its own, from a folder without the sources.
+wheel-test: $(VENV)/.installed
+	rm -rf dist build/wheel
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
+	mkdir -p build/wheel
+	cp -r tests pyproject.toml build/wheel/
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
+	cd build/wheel && venv/bin/python -m pytest $(WHEEL_TESTS) $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

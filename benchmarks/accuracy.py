@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} float32 points: shows that it works")
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "benchmarks/results/accuracy.json")
+    parser.add_argument("--shipped", type=pathlib.Path, default=ROOT / "jaxact/_src/accuracy.json")
     parser.add_argument("--docs", type=pathlib.Path, default=ROOT / "docs", help="where page and figures go")
     parser.add_argument("--page-only", action="store_true", help="write the page anew from the JSON")
     options = parser.parse_args(argv)
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     report = json.loads(options.json.read_text())
     accuracy_page.write(report, options.docs)
+    options.shipped.write_text(json.dumps(accuracy_page.shipped(report), indent=1) + "\n")
     exceeded = [r for r in report["rows"] if r["library"] == "jaxact" and not r["within"]]
     console = Console()
     console.print(accuracy_page.summary(report))

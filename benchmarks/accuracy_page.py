@@ -34,6 +34,16 @@ def write(report: Report, docs: pathlib.Path) -> None:
     (docs / "accuracy.md").write_text("\n\n".join(parts) + "\n")
 
 
+def shipped(report: Report) -> dict[str, dict[str, list[float]]]:
+    """What the package itself tells: jaxact's worst errors in ULP by activation, dtype and order, rounded up."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for r in report["rows"]:
+        if r["library"] == "jaxact":
+            orders = found.setdefault(r["name"], {}).setdefault(r["dtype"], [0.0] * len(ORDERS))
+            orders[r["order"]] = max(orders[r["order"]], math.ceil(100 * number(r["worst"])) / 100)
+    return dict(sorted(found.items()))
+
+
 def summary(report: Report) -> str:
     """The worst of each library, by type and order, in a few lines."""
     lines = []

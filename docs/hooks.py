@@ -24,7 +24,7 @@ TITLES = {
     "rows": "Over rows",
     "gated": "Gated",
 }
-FACTS = ("range", "limits", "kinks", "saved", "source")
+FACTS = ("range", "limits", "kinks", "memory", "source")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -91,6 +91,7 @@ def _sections(activation: overview.Activation) -> Iterator[str]:
         yield ""
     yield "| | |\n|---|---|"
     yield from (f"| {fact} | {_escaped(facts[fact])} |" for fact in FACTS if facts[fact])
+    yield from (f"| accuracy in {dtype} | {text} |" for dtype, text in facts["accuracy"].items())
     yield "\n## Names\n\n| dialect | name |\n|---|---|"
     yield from (f"| {d} | {', '.join(f'`{n}`' for n in names)} |" for d, names in facts["names"].items())
     yield f"\n## Use\n\n```python\n{_example(activation)}\n```\n"

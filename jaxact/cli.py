@@ -66,7 +66,7 @@ def list_command(options: argparse.Namespace) -> Report:
 
 
 def show_command(options: argparse.Namespace) -> Report:
-    """Formula, parameters, range, kinks, memory and names of one activation, and its curve."""
+    """Formula, parameters, range, kinks, accuracy, memory and names of one activation, and its curve."""
     data = overview.facts(_found(options.name))
     table = Table.grid(padding=(0, 2))
     for key, value in data.items():
@@ -122,6 +122,8 @@ def _with_plot(view: RenderableType, names: Sequence[str], options: argparse.Nam
             return Group(view, "", Text.from_ansi(curves.in_terminal(drawn)))
         curves.to_file(drawn, options.plot)
     except ImportError as error:
+        if options.plot is not None:
+            raise UserError(f"can't draw: {error.name} is not installed; pip install 'jaxact[plot]'") from None
         return Group(view, f"\n(no plot: {error.name} is not installed; pip install 'jaxact[plot]')")
     except (OSError, ValueError) as error:
         raise UserError(f"can't write {options.plot}: {error}") from None

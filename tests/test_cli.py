@@ -1,6 +1,7 @@
 """The ``jaxact`` command: what it prints, as text and as JSON, and one line for what a user gets wrong."""
 
 import json
+import sys
 
 import pytest
 from cases import builtin, rowwise
@@ -38,7 +39,8 @@ def test_show(capsys):
     assert shown["name"] == "leaky_relu"
     assert shown["names"]["keras"] == ["leaky_relu"]
     assert "negative_slope" in shown["parameters"]
-    assert shown["saved"].startswith("the output")
+    assert shown["memory"].startswith("keeps the output")
+    assert set(shown["accuracy"]) == {"bfloat16", "float16", "float32"}
     text = run(capsys, "show", "mish", "--between", "-3", "3")
     assert "arXiv:1908.08681" in text
     assert "f''" in text
@@ -59,6 +61,20 @@ def test_compare_draws_into_a_file(tmp_path, capsys):
     path = tmp_path / "curves.svg"
     assert str(path)[-20:] in run(capsys, "compare", "gelu", "silu", "--plot", str(path)).replace("\n", "")
     assert path.read_text().count("<svg") == 1
+
+
+@pytest.mark.parametrize("command", ["show", "compare"])
+def test_a_plot_without_matplotlib(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main([command, "gelu", "--plot", str(tmp_path / "a.svg")]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "jaxact[plot]" in err
+
+
+def test_show_without_plotille_says_so(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotille", None)
+    assert "plotille is not installed" in run(capsys, "show", "gelu")
 
 
 def test_doctor(capsys):

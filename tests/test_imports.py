@@ -180,3 +180,14 @@ def test_import_is_light():
     modules = loaded()
     heavy = [m for m in modules if "flax" in m or "pallas" in m or m.split(".")[0] in ("torch", "keras", "scipy")]
     assert heavy == []
+
+
+def test_import_does_not_start_jax():
+    """`jax.distributed.initialize` comes after the imports and before anything is computed."""
+    packages = "jaxact.nnx, jaxact.linen, jaxact.convert, jaxact.testing, jaxact.cli"
+    code = f"import jax, {packages}; jax.config.update('jax_num_cpu_devices', 3); print(jax.device_count())"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=False, capture_output=True, text=True
+    )
+    assert run.stdout == "3\n", run.stderr

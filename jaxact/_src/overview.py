@@ -1,7 +1,10 @@
 """What there is to say of every activation, as plain data: for the command line and for the documentation."""
 
 import dataclasses
+import functools
 import inspect
+import json
+from importlib import resources
 from typing import Any
 
 from jaxact._src import catalogue, dialects
@@ -76,7 +79,8 @@ def facts(activation: Any) -> dict[str, Any]:
         "range": own.range,
         "limits": own.limits,
         "kinks": own.kinks,
-        "saved": _saved(activation),
+        "accuracy": _accuracy(own.name),
+        "memory": f"keeps {_saved(activation)}",
         "source": own.source,
         "names": {"jax": list(catalogue.names_of(activation)), **_names_elsewhere(own.name)},
     }
@@ -93,13 +97,31 @@ def _parameter(parameter: Any) -> str:
     return describe(parameter) if parameter.name != "axis" else "The axes of a row, by default the last."
 
 
+def _accuracy(name: str) -> dict[str, str]:
+    """Its worst measured errors by dtype, from the file that ``make accuracy`` writes."""
+    orders = ("value", "f'", "f''")
+    measured = _measured().get(name, {})
+    return {
+        dtype: ", ".join(f"{order} {ulp:g}" for order, ulp in zip(orders, worst)) + " ULP at worst"
+        for dtype, worst in measured.items()
+    }
+
+
+@functools.cache
+def _measured() -> dict[str, dict[str, list[float]]]:
+    found: dict[str, dict[str, list[float]]] = json.loads(
+        resources.files(__package__).joinpath("accuracy.json").read_text()
+    )
+    return found
+
+
 def _saved(activation: Activation) -> str:
     if isinstance(activation, Rowwise):
-        return f"the {activation.definition.residual}"
+        return f"the {activation.definition.residual} for the backward pass"
     definition = activation.definition
     parameters = definition.bind((), required(activation))
     by_output = definition.output_determines_derivative(parameters)
-    return "the output, which the next layer keeps anyway" if by_output else "the input"
+    return f"the {'output, which the next layer keeps anyway,' if by_output else 'input'} for the backward pass"
 
 
 def _names_elsewhere(name: str) -> dict[str, list[str]]:

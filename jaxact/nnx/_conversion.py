@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import numpy as np
 from flax import linen, nnx, traverse_util
 
 from jaxact._src.checks import shown
 
 Path = tuple[Any, ...]
-_PLAIN = frozenset(nnx.Param(jnp.zeros(())).get_metadata())  # metadata of every variable
+# metadata of every variable; numpy, because an import must not start JAX: jax.distributed comes first
+_PLAIN = frozenset(nnx.Param(np.zeros(())).get_metadata())
 _BOX = "linen_meta_type"  # where Flax's bridge, too, keeps the class of a box
 
 
