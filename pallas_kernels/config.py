@@ -13,6 +13,9 @@ BySize = Sequence[tuple[int, int]]
 # blocks on a multiprocessor; one, where two would leave multiprocessors without a block.
 ELEMENTWISE_UNROLL: Final[BySize] = ((2**20, 2), (0, 1))
 
+# A body of more operations than this gets one: its intermediate values would fill all registers, or leave them.
+LONG_BODY: Final = 200
+
 # The same of each half, so a block holds twice as much.
 GATED_UNROLL: Final[BySize] = ((0, 1),)
 

@@ -15,12 +15,14 @@ from jax.experimental import pallas as pl
 
 from pallas_kernels import config
 from pallas_kernels.launch import (
+    WARPGROUP,
     Tile,
     at_block,
     block_count,
     launch,
     load,
     load_row,
+    operation_count,
     store,
     tiles,
     vector_size,
@@ -61,7 +63,7 @@ def elementwise(
     if size == 0:
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
-    cut = tiles(size, vector, unroll or config.for_size(config.ELEMENTWISE_UNROLL, size))
+    cut = tiles(size, vector, unroll or _unroll(body, len(operands) + len(rows), size))
     ins, periodic = len(operands), len(rows)
 
     def kernel(*refs: Any) -> None:
@@ -95,3 +97,11 @@ def elementwise(
     if in_place:
         results = (jax.freeze(flat[0]), *results)
     return tuple(r.reshape(shape) for r in results)
+
+
+def _unroll(body: Body, operands: int, size: int) -> int:
+    """What `pallas_kernels.config` says for a body and a size."""
+    traced = jax.make_jaxpr(body)(*[jax.ShapeDtypeStruct((WARPGROUP,), jnp.float32)] * operands)
+    if operation_count(traced.jaxpr) > config.LONG_BODY:
+        return 1
+    return config.for_size(config.ELEMENTWISE_UNROLL, size)

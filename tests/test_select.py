@@ -144,6 +144,9 @@ def test_a_formula_that_kernels_lack():
     implementation, reason = why(lambda x: zeta(x, implementation="prefer_pallas"), array(8))
     assert implementation == "reference"
     assert "kernels have no digamma" in reason
+    demanded = jax.jit(lambda x: zeta(x, implementation="pallas")).trace(array(8))
+    with pytest.raises(NotImplementedError, match="kernels have no digamma"):
+        demanded.lower(lowering_platforms=("cuda",))
 
 
 @pytest.mark.skipif(not OLD, reason="kernels run on this JAX")
