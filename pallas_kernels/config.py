@@ -13,8 +13,10 @@ BySize = Sequence[tuple[int, int]]
 # blocks on a multiprocessor; one, where two would leave multiprocessors without a block.
 ELEMENTWISE_UNROLL: Final[BySize] = ((2**20, 2), (0, 1))
 
-# A body of more operations than this gets one: its intermediate values would fill all registers, or leave them.
+# A body of more operations keeps so many intermediate values of each element that registers would be full, or
+# spilled: it gets one access, and the longest ones of half the width.
 LONG_BODY: Final = 200
+LONGEST_BODY: Final = 1000
 
 # The same of each half, so a block holds twice as much.
 GATED_UNROLL: Final[BySize] = ((0, 1),)

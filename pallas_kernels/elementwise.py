@@ -63,7 +63,11 @@ def elementwise(
     if size == 0:
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
-    cut = tiles(size, vector, unroll or _unroll(body, len(operands) + len(rows), size))
+    length = _length(body, len(operands) + len(rows))
+    if length > config.LONGEST_BODY:
+        vector //= 2
+    usual = 1 if length > config.LONG_BODY else config.for_size(config.ELEMENTWISE_UNROLL, size)
+    cut = tiles(size, vector, unroll or usual)
     ins, periodic = len(operands), len(rows)
 
     def kernel(*refs: Any) -> None:
@@ -99,9 +103,7 @@ def elementwise(
     return tuple(r.reshape(shape) for r in results)
 
 
-def _unroll(body: Body, operands: int, size: int) -> int:
-    """What `pallas_kernels.config` says for a body and a size."""
-    traced = jax.make_jaxpr(body)(*[jax.ShapeDtypeStruct((WARPGROUP,), jnp.float32)] * operands)
-    if operation_count(traced.jaxpr) > config.LONG_BODY:
-        return 1
-    return config.for_size(config.ELEMENTWISE_UNROLL, size)
+def _length(body: Body, operands: int) -> int:
+    """The operations of a body."""
+    block = jax.ShapeDtypeStruct((WARPGROUP,), jnp.float32)
+    return operation_count(jax.make_jaxpr(body)(*[block] * operands).jaxpr)
