@@ -10,9 +10,9 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import overhead
+from benchmarks import gpu_static, overhead
 
-PROGRAMS = {"overhead": overhead.run}
+PROGRAMS = {"gpu_static": gpu_static.run, "overhead": overhead.run}
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 

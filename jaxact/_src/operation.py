@@ -218,8 +218,14 @@ class ElementwiseOperation(DifferentiableOperation):
         derivative = self.differentiate(operand)
         return derivative._at(el, residuals, derivative.wrt)
 
+    @property
+    def _selects(self) -> bool:
+        """Whether the value needs no wider dtype: as ``max(x, 0)`` itself XLA makes it part of a GEMM."""
+        return self.definition.facts.selects and not (self.arrays or self.wrt or any(v for _, v in self.static))
+
     def _at(self, el: Elementary, operands: Sequence[Array], wrt: tuple[int, ...]) -> Array:
-        x, *arrays = (v.astype(el.dtype) for v in operands)
+        dtype = operands[0].dtype if self._selects and not wrt else el.dtype
+        x, *arrays = (v.astype(dtype) for v in operands)
         parameters = {**dict(self.static), **dict(zip(self.arrays, arrays))}
         if self.of_output:
             value = self.definition.output_body(len(wrt))(el, x, **parameters)
