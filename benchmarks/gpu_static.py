@@ -31,8 +31,6 @@ sys.path.insert(0, str(ROOT / "tests"))  # the GPUs' descriptions, and how to co
 from kernels.deviceless import GPUS, compile_for  # noqa: E402
 from kernels.deviceless import why_not as no_compiler  # noqa: E402
 
-LEAST = 1.15  # times the kernel's bytes that XLA has to move for the rule to choose the kernel
-
 
 def why_not() -> str | None:
     """Why nothing can be compiled here, or None."""
@@ -49,7 +47,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         rows = [row for rows_of_gpu in found for row in rows_of_gpu]
     report = {"title": "Kernels beside XLA, compiled", "method": gpu_static_page.METHOD, "rows": rows}
     if not quick:
-        (ROOT / "docs" / "gpu_static.md").write_text(gpu_static_page.text(rows, LEAST))
+        (ROOT / "docs" / "gpu_static.md").write_text(gpu_static_page.text(rows))
     return {
         **report,
         "columns": gpu_static_page.COLUMNS,
@@ -73,7 +71,7 @@ def _in_a_process(gpu: str, quick: bool) -> list[dict[str, Any]]:
         return json.loads(out.read_text())
 
 
-# -- one GPU --------------------------------------------------------------------------------------------------------
+# -- one GPU ----------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass
@@ -121,7 +119,7 @@ def measure(case: Case, compiler: Compiler) -> dict[str, Any]:
     reference = kernels.meaning(*operation)
     ideal = machine_code.nbytes(*kernel.operands, *jax.eval_shape(kernel.run, *kernel.operands))
     op, direction, _, operands = operation
-    line = rule.row(op.family, direction, op.row_length(operands[0]), op.is_masked)
+    line = rule.row(op.family, direction, op.row_length(operands[0]))
     again = case.read_again(operation)
     found: dict[str, Any] = {"case": case.name, "gpu": compiler.gpu, "ideal": ideal, "chosen": line.kernel}
     found |= {"family": op.family, "direction": direction, "alone": {}, "context": {}}

@@ -1,4 +1,4 @@
-"""What compiled programs for NVIDIA GPUs hold: bytes moved by their HLO, and what ptxas and nvdisasm make of PTX."""
+"""What programs compiled for NVIDIA GPUs hold: the bytes that their HLO moves, and their machine code."""
 
 import dataclasses
 import importlib.util
@@ -34,7 +34,7 @@ def _tool(name: str) -> pathlib.Path:
     )
 
 
-# -- bytes ----------------------------------------------------------------------------------------------------------
+# -- bytes ------------------------------------------------------------------------------------------------------
 
 
 def bytes_moved(hlo: str, steps: int = 1) -> int:
@@ -82,7 +82,7 @@ def nbytes(*avals: Any) -> int:
     return sum(math.prod(a.shape) * jnp.dtype(a.dtype).itemsize for a in avals)
 
 
-# -- machine code -----------------------------------------------------------------------------------------------------
+# -- machine code -----------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)

@@ -169,7 +169,8 @@ def elementwise(
       ordered: Parameters that must not decrease in this order, such as limits.
       keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
         is promoted as by ``jnp.tanh``).
-      selects: While all parameters are 0 or None the value is x or 0, so 16-bit input is not widened to compute it.
+      selects: While all parameters are 0 or None the value is x or 0, and 16-bit input is not widened to compute
+        it.
       reach: For periodic functions, a function of the parameters: the absolute x up to which the derivatives keep
         their accuracy. Beyond it they are those of an x nearby.
 

@@ -36,11 +36,6 @@ class Operation(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def is_masked(self) -> bool:
-        """Whether a mask excludes some of them."""
-
-    @property
-    @abc.abstractmethod
     def saves_output(self) -> bool:
         """Whether the linear map is a function of y rather than of the operands."""
 
@@ -150,10 +145,6 @@ class ElementwiseOperation(DifferentiableOperation):
 
     def row_length(self, x: Any) -> int:
         return 0
-
-    @property
-    def is_masked(self) -> bool:
-        return False
 
     @property
     def saves_output(self) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from benchmarks.machine_code import bytes_moved
 from cases import builtin
 
 import jaxact
+from benchmarks.machine_code import bytes_moved
 from kernels.deviceless import compile_for
 
 GPU = "h200"
