@@ -67,16 +67,21 @@ $(VENV)/.bench: $(VENV)/.installed
 
 # Every kernel compiled for H200 and B200 on a machine without a GPU. Needs Python >= 3.12, whose JAX has kernels.
 test-gpu-compile: $(VENV)/.gpu-compile
-	$(BIN)/python -m pytest tests/kernels/test_compile.py tests/kernels/test_row_traps.py tests/test_kernel_compile.py $(ARGS)
+	$(BIN)/python -m pytest tests/kernels/test_compile.py tests/kernels/test_row_traps.py \
+	  tests/test_kernel_compile.py tests/test_gpu_static.py $(ARGS)
 
 $(VENV)/.gpu-compile: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[gpu-compile]'
 	touch $@
 
-# The kernels' tests on the GPU itself rather than in the interpreter; SANITIZER="compute-sanitizer --error-exitcode 1"
-# runs them under it.
+# The kernels' tests on the GPU itself rather than in the interpreter; and, where compute-sanitizer is, a small
+# case of every kernel under its checks of memory and of races (each array an allocation of its own, so that they see its end).
 test-gpu: cuda
-	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 JAXACT_LEAST_KERNELS=run=1 $(SANITIZER) $(BIN)/python -m pytest tests/kernels $(ARGS)
+	JAX_PLATFORMS=cuda,cpu JAXACT_TEST_GPU=1 JAXACT_LEAST_KERNELS=run=1 $(BIN)/python -m pytest tests/kernels $(ARGS)
+	@if command -v compute-sanitizer >/dev/null; then for tool in memcheck racecheck; do \
+	  JAX_PLATFORMS=cuda XLA_PYTHON_CLIENT_ALLOCATOR=platform compute-sanitizer --tool $$tool --error-exitcode 1 \
+	    $(BIN)/python -m jaxact doctor --selfcheck || exit 1; \
+	done; else echo "no compute-sanitizer here: memory and races are not checked by it"; fi
 
 # Kernels, what the rule selects, and others, timed on the GPU: docs/gpu_timed.md. ARGS="--only rowwise", "--tune".
 bench-gpu: $(VENV)/.bench cuda

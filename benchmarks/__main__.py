@@ -1,4 +1,8 @@
-"""``python -m benchmarks cpu``: run benchmarks, print their tables, write their JSON and a page."""
+"""``python -m benchmarks cpu``: run benchmarks, print their tables, write their JSON and a page.
+
+``python -m benchmarks gpu`` times kernels on a GPU, ``gpu_static`` compiles them for one: see `benchmarks.gpu` and
+`benchmarks.gpu_static`, whose pages are their own.
+"""
 
 import argparse
 import pathlib
@@ -6,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from benchmarks import cpu, memory, overhead, performance_page, scaling
+from benchmarks.gpu import command as gpu
 from benchmarks.report import Report
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -20,9 +25,12 @@ PROGRAMS: Mapping[str, Mapping[str, Callable[..., Report]]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the programs that the command line names; 0 is success."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["gpu"]:  # has options of its own
+        return gpu.main(argv[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "programs", nargs="+", choices=[*PROGRAMS, "all", "page"], help="page: only write the page"
+        "programs", nargs="+", choices=[*PROGRAMS, "gpu_static", "all", "page"], help="page: only write the page"
     )
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that the programs work")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmarks" / "results", help="for the JSON")
@@ -31,6 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
 
+    if "gpu_static" in options.programs:
+        from benchmarks import gpu_static  # noqa: PLC0415  (needs a JAX that has kernels)
+
+        gpu_static.write(options.out / "gpu_static.json", quick=options.quick)
     for name in PROGRAMS if "all" in options.programs else options.programs:
         for table, run in PROGRAMS.get(name, {}).items():
             report = run(quick=options.quick)

@@ -5,6 +5,7 @@ told in one line, with exit code 2.
 """
 
 import argparse
+import collections
 import dataclasses
 import importlib
 import importlib.metadata
@@ -26,7 +27,7 @@ from rich.text import Text
 
 import jaxact
 from jaxact import convert
-from jaxact._src import catalogue, curves, dialects, engine, overview, select, timing
+from jaxact._src import catalogue, curves, dialects, engine, overview, select, selfcheck, timing
 from jaxact._src.kernels import why_not_here
 
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
@@ -42,6 +43,7 @@ class Report:
 
     data: Any
     view: RenderableType
+    exit_code: int = 0
 
 
 # -- list ---------------------------------------------------------------------------------------------------------
@@ -134,7 +136,21 @@ def _with_plot(view: RenderableType, names: Sequence[str], options: argparse.Nam
 
 
 def doctor_command(options: argparse.Namespace) -> Report:
-    """Versions, devices, and which implementation runs here."""
+    """Versions, devices, and which implementation runs here; or whether each kernel computes what it should."""
+    return _selfcheck() if options.selfcheck else _overview()
+
+
+def _selfcheck() -> Report:
+    results = list(selfcheck.run())
+    table = _table("kernel", "", "")
+    for result in results:
+        table.add_row(result.name, result.status, result.detail)
+    counts = collections.Counter(result.status for result in results)
+    table.caption = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return Report([dataclasses.asdict(r) for r in results], table, 1 if counts["failed"] else 0)
+
+
+def _overview() -> Report:
     versions = {
         "python": sys.version.split()[0],
         "jax": jax.__version__,
@@ -325,7 +341,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--plot", type=Path, metavar="FILE", help="draw into a file: .svg, .png or .pdf")
         one.add_argument("--between", nargs=2, type=float, default=(-4.0, 4.0), metavar=("LOW", "HIGH"))
 
-    command("doctor", doctor_command)
+    doctor = command("doctor", doctor_command)
+    doctor.add_argument("--selfcheck", action="store_true", help="run each kernel here against the reference")
 
     explain = command("explain", explain_command)
     explain.add_argument("function", help="module:function")
@@ -360,7 +377,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-      0; or 2 where the user's input is at fault, which one line on standard error tells.
+      0; 1 where `doctor --selfcheck` finds a kernel that computes something else; or 2 where the user's input is at
+      fault, which one line on standard error tells.
     """
     options = _parser().parse_args(argv)
     try:
@@ -372,4 +390,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(report.data, indent=1))
     else:
         Console().print(report.view)
-    return 0
+    return report.exit_code

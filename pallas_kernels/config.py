@@ -18,6 +18,11 @@ import jax
 
 # (elements from which on, parameter), the largest first.
 BySize = Sequence[tuple[int, int]]
+# A body of more operations keeps so many intermediate values of each element that registers would be full, or
+# spilled: it gets one access, and the longest ones of half the width.
+LONG_BODY: Final = 200
+LONGEST_BODY: Final = 1000
+
 # The fields of `pallas_kernels.row_plan.Plan`, shortest rows first.
 Plans = Sequence[tuple[int, int, int, int]]
 

@@ -15,12 +15,14 @@ from jax.experimental import pallas as pl
 
 from pallas_kernels import config
 from pallas_kernels.launch import (
+    WARPGROUP,
     Tile,
     at_block,
     block_count,
     launch,
     load,
     load_row,
+    operation_count,
     store,
     tiles,
     vector_size,
@@ -61,7 +63,11 @@ def elementwise(
     if size == 0:
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
-    cut = tiles(size, vector, unroll or config.for_size(config.parameters().elementwise_unroll, size))
+    length = _length(body, len(operands) + len(rows))
+    if length > config.LONGEST_BODY:
+        vector //= 2
+    usual = 1 if length > config.LONG_BODY else config.for_size(config.parameters().elementwise_unroll, size)
+    cut = tiles(size, vector, unroll or usual)
     ins, periodic = len(operands), len(rows)
 
     def kernel(*refs: Any) -> None:
@@ -95,3 +101,9 @@ def elementwise(
     if in_place:
         results = (jax.freeze(flat[0]), *results)
     return tuple(r.reshape(shape) for r in results)
+
+
+def _length(body: Body, operands: int) -> int:
+    """The operations of a body."""
+    block = jax.ShapeDtypeStruct((WARPGROUP,), jnp.float32)
+    return operation_count(jax.make_jaxpr(body)(*[block] * operands).jaxpr)

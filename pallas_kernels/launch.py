@@ -66,6 +66,12 @@ def launch(
     )
 
 
+def operation_count(jaxpr: Any) -> int:
+    """The operations of a body, those of functions inside it too."""
+    inner = [getattr(v, "jaxpr", v) for e in jaxpr.eqns for v in e.params.values()]
+    return len(jaxpr.eqns) + sum(operation_count(j) for j in inner if hasattr(j, "eqns"))
+
+
 def strided(size: int, vector: int) -> Any:
     """The layout of a 1-D block whose threads take turns at `vector` neighbouring elements."""
     return plgpu.Layout.WG_STRIDED((size,), vec_size=vector)

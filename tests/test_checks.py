@@ -7,6 +7,8 @@ import pytest
 from jax.experimental import checkify
 from support import BOTH, SOME, close, exact, points, some, with_parameters
 
+import jaxact
+
 
 @pytest.mark.parametrize("case", BOTH, ids=str)
 def test_checkify(case):
@@ -75,6 +77,17 @@ def test_disable_jit_with_numpy_float64(implementation):
     with jax.disable_jit():
         y = case.activation(np.linspace(-1.0, 1.0, 4), implementation=implementation)
     assert y.dtype == jnp.float32
+
+
+def test_disable_jit_refuses_a_demanded_kernel():
+    """Nothing is compiled there; a preference falls back."""
+    x = jnp.linspace(-1.0, 1.0, 8)
+    with jax.disable_jit():
+        with pytest.raises(NotImplementedError, match=r"gelu has no kernel under jax.disable_jit\(\)"):
+            jaxact.gelu(x, implementation="pallas")
+        with pytest.raises(NotImplementedError, match="act_quant"):
+            jaxact.act_quant(x, "silu", implementation="pallas")
+        np.testing.assert_array_equal(jaxact.relu(x, implementation="prefer_pallas"), jnp.maximum(x, 0.0))
 
 
 @pytest.mark.parametrize("case", SOME, ids=str)

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 from cases import builtin, rowwise
+from standin import fixture  # noqa: F401
 
 import jaxact
+from jaxact._src import selfcheck
 from jaxact.cli import main
 from pallas_kernels import capability
 
@@ -83,6 +85,35 @@ def test_doctor(capsys):
     assert {d["platform"] for d in found["devices"]} == {"cpu"}
     assert not found["kernels"]["available"]
     assert found["kernels"]["reason"] in run(capsys, "doctor").replace("\n", " ")
+
+
+def test_selfcheck_without_a_gpu_says_so_for_each(capsys):
+    rows = data(capsys, "doctor", "--selfcheck")
+    assert {row["status"] for row in rows} == {"cannot run"}
+    assert all("kernels" in row["detail"] for row in rows), rows
+    names = [row["name"] for row in rows]
+    assert len(set(names)) == len(names) > 40
+    kinds = {case.kernel()[3].kind for case in selfcheck.CASES}
+    assert kinds == set(capability.DTYPES), "each kind of kernel is checked"
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_selfcheck_runs_each_kernel(spoiled, standin, monkeypatch, capsys):
+    """With kernels that this machine can run in the place of those for GPUs."""
+    known = (
+        "gelu bfloat16",
+        "prelu, one slope, backward",
+        "softmax float32 1023",
+        "softmax float32 1023, backward",
+    )
+    monkeypatch.setattr(selfcheck, "CASES", [c for c in selfcheck.CASES if c.name in known])
+    if spoiled:
+        standin.spoil = lambda v: v * 1.1
+    assert main(["doctor", "--selfcheck", "--json"]) == int(spoiled)
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["status"] for row in rows] == ["failed" if spoiled else "ok"] * len(known)
+    assert all(("where the largest result is" in row["detail"]) is spoiled for row in rows)
+    assert set(standin.names) == {"elementwise", "reduce", "softmax", "softmax_backward"}
 
 
 def test_explain(capsys):

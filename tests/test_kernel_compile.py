@@ -1,4 +1,4 @@
-"""Programs compiled for eight H200s without one: where kernels are, and that nothing is gathered for them."""
+"""Programs compiled for H200s without one: where kernels are, that nothing is gathered for them, and what they move."""
 
 import json
 import os
@@ -14,16 +14,27 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def programs() -> dict[str, dict[str, int]]:
-    """In a process of their own: the plugin takes other flags than the CPU's tests."""
+def printed_by(module: str) -> dict[str, dict]:
+    """The JSON that a module prints, in a process of its own: the plugin takes other flags than tests."""
     environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")}
     environment |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
     run = subprocess.run(
-        [sys.executable, "-m", "kernels.sharded"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", module], env=environment, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr[-4000:]
     return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def programs() -> dict[str, dict[str, int]]:
+    """Of eight GPUs."""
+    return printed_by("kernels.sharded")
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, dict[str, list[int]]]:
+    """Blocks of models on one GPU."""
+    return printed_by("kernels.in_model")
 
 
 LOCAL = {"kernels": 2}
@@ -40,11 +51,9 @@ WANTED = {
     "softmax, Auto": LOCAL,
     "softmax, Explicit": LOCAL,
     "softmax, unasked, Auto": {"kernels": 0},
-    "softmax, unasked, Explicit": LOCAL,
+    "softmax, unasked, Explicit": {"kernels": 1},  # forward: so long a row, its backward is XLA's
     "act_quant, unasked, Auto": {"kernels": 0},
     "act_quant, unasked, Explicit": {"kernels": 1},
-    "geglu, unasked, Auto": {"kernels": 0},
-    "geglu, unasked, Explicit": {"kernels": 1},
 }
 
 
@@ -58,3 +67,16 @@ def test_split_rows_are_summed_not_gathered(programs, kind):
     found = programs[f"softmax of split rows, unasked, {kind}"]
     assert found.pop("kernels") == 0
     assert set(found) == {"all-reduce"}
+
+
+def test_blocks_of_models_move_no_more_bytes_than_with_jax_nn(models):
+    found = models["bytes"]
+    assert {name.partition(",")[0].split()[0] for name in found} == {"mlp", "gated", "attention"}
+    assert all(peer > 0 for _, peer in found.values())
+    assert {name: pair for name, pair in found.items() if pair[0] > pair[1]} == {}
+
+
+def test_layers_have_no_more_fusions_than_with_jax_nn(models):
+    found = models["fusions"]
+    assert {"relu", "gelu", "silu", "softplus"} <= set(found)
+    assert {name: pair for name, pair in found.items() if pair[0] > pair[1]} == {}

@@ -48,24 +48,10 @@ def both(function):
     return run
 
 
-# float32 formulas with what Mosaic GPU does not lower
-LACKING = {"snake": "stop_gradient", "snake_beta": "stop_gradient"}
-
-
-@pytest.mark.parametrize("case", [c for c in DEFAULTS if c.name not in LACKING], ids=str)
+@pytest.mark.parametrize("case", DEFAULTS, ids=str)
 def test_elementwise_activations_have_kernels(case):
     function = functools.partial(case.activation, **case.params, implementation="pallas")
     assert kernels(both(function), X, X) == 2
-
-
-@pytest.mark.parametrize("name", LACKING)
-def test_formulas_that_kernels_lack(name):
-    """A preference falls back and says why, a demand raises."""
-    run = functools.partial(jaxact.get(name), implementation="prefer_pallas")
-    reasons = {r.reason for r in jaxact.explain(run, X, gpu="h200")}
-    assert reasons == {f"kernels have no {LACKING[name]}, which the formula of {name} needs"}
-    with pytest.raises(NotImplementedError, match=LACKING[name]):
-        kernels(functools.partial(run, implementation="pallas"), X)
 
 
 @pytest.mark.parametrize("implementation", [None, "reference", "prefer_pallas", "inline"])

@@ -11,7 +11,7 @@ from standin import fixture, fresh  # noqa: F401
 from support import close, forgetting
 
 import jaxact
-from jaxact._src import proof, rule, sharding
+from jaxact._src import engine, proof, rule, select, sharding
 from jaxact._src.rule import RULE
 from pallas_kernels import capability
 
@@ -33,38 +33,37 @@ def array(*shape, dtype="bfloat16"):
 
 
 @pytest.mark.parametrize(
-    ("family", "direction", "length", "masked", "kernel"),
+    ("family", "direction", "length", "kernel"),
     [
-        ("sparsemax", "value", 100, False, True),
-        ("entmax15", "backward", 100, True, True),
-        ("entmax", "tangent", 100, False, False),
-        ("softmax", "value", 16384, False, False),
-        ("softmax", "value", 16385, False, True),
-        ("softmax", "value", 8192, True, True),
-        ("softmax", "value", 8191, True, False),
-        ("log_softmax", "value", 32768, False, True),
-        ("softmin", "backward", 128, False, True),
-        ("log_softmax", "backward", 128, False, False),
-        ("log_softmax", "backward", 20000, False, True),
-        ("softmax", "tangent", 20000, False, False),
-        ("elementwise", "value", 0, False, False),
-        ("gated", "value", 0, False, False),
-        ("fused", "backward", 0, False, False),
-        ("packed geglu", "backward", 0, False, True),
-        ("packed geglu", "value", 0, False, False),
-        ("act_quant", "value", 64, False, True),
-        ("something new", "value", 0, False, False),
+        ("sparsemax", "value", 100, True),
+        ("entmax15", "backward", 100, True),
+        ("entmax", "tangent", 100, False),
+        ("softmax", "value", 16384, False),
+        ("softmax", "value", 16385, True),
+        ("log_softmax", "value", 32768, True),
+        ("softmin", "backward", 128, True),
+        ("softmax", "backward", 16384, True),
+        ("softmax", "backward", 16385, False),
+        ("log_softmax", "backward", 128, False),
+        ("log_softmax", "backward", 20000, True),
+        ("softmax", "tangent", 20000, False),
+        ("elementwise", "value", 0, False),
+        ("gated", "value", 0, False),
+        ("fused", "backward", 0, False),
+        ("packed geglu", "backward", 0, False),
+        ("packed geglu", "value", 0, False),
+        ("act_quant", "value", 64, True),
+        ("something new", "value", 0, False),
     ],
 )
-def test_rule(family, direction, length, masked, kernel):
-    assert rule.row(family, direction, length, masked).kernel is kernel
+def test_rule(family, direction, length, kernel):
+    assert rule.row(family, direction, length).kernel is kernel
 
 
 def test_every_line_of_the_rule_can_be_reached_and_says_why():
     for line in RULE:
-        masked = bool(line.masked)
         cases = [(f, d, line.at_least) for f in line.families for d in line.directions]
-        assert any(rule.row(f, d, n, masked) is line for f, d, n in cases), line
+        assert any(rule.row(*case) is line for case in [*cases, *((f, d, 10**6) for f, d, _ in cases)]), line
         assert line.evidence
 
 
@@ -118,6 +117,25 @@ def test_what_kernels_cannot_do(function, args, reason):
     assert reason in got, got
 
 
+@new
+@pytest.mark.parametrize(
+    ("function", "args", "capability_", "reason"),
+    [
+        (jaxact.sparsemax, [array(2, 1 << 20)], "9.0", "rows of 1048576 elements are longer than the"),
+        (jaxact.gelu, [array(8, dtype="float8_e4m3b11fnuz")], "9.0", "not float8_e4m3b11fnuz"),
+        (jaxact.gelu, [array(1 << 16, 1 << 16)], "9.0", "beyond the"),
+        (jaxact.gelu, [array(8)], "8.0", "the GPU has 8.0"),
+    ],
+    ids=["row", "dtype", "size", "GPU"],
+)
+def test_a_demand_that_cannot_be_met_raises(function, args, capability_, reason):
+    traced = jax.make_jaxpr(lambda *v: function(*v, implementation="pallas"))(*args)
+    ((op, direction, mask, operands),) = engine.activations_in(traced.jaxpr)
+    target = select.Target("cuda", capability_, sharding.ALONE)
+    with pytest.raises(NotImplementedError, match=reason):
+        select.select(op, direction, mask, operands, target)
+
+
 @pytest.fixture
 def forgotten():
     with forgetting():
@@ -144,6 +162,9 @@ def test_a_formula_that_kernels_lack():
     implementation, reason = why(lambda x: zeta(x, implementation="prefer_pallas"), array(8))
     assert implementation == "reference"
     assert "kernels have no digamma" in reason
+    demanded = jax.jit(lambda x: zeta(x, implementation="pallas")).trace(array(8))
+    with pytest.raises(NotImplementedError, match="kernels have no digamma"):
+        demanded.lower(lowering_platforms=("cuda",))
 
 
 @pytest.mark.skipif(not OLD, reason="kernels run on this JAX")

@@ -1,6 +1,6 @@
 """The built site in a browser: no errors, every picture drawn, and the search finds an activation.
 
-`make docs` builds the site into `site/`; the browser is this machine's Chromium, or the one that ``CHROMIUM`` names.
+`make docs` builds the site into `site/`; the browser is this machine's Chromium, or what ``CHROMIUM`` names.
 """
 
 import functools

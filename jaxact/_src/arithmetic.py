@@ -147,8 +147,15 @@ class Arithmetic:
         From bits, since Mosaic GPU lowers no copysign; it is locally constant, as autodiff takes it.
         """
         if self.double:
-            return lax.stop_gradient(jnp.copysign(1.0, x))
+            return self.fixed(jnp.copysign(1.0, x))
         return _float((_bits(x) & np.int32(-(1 << 31))) | np.float32(1.0).view(np.int32))
+
+    def fixed(self, x: Array) -> Array:
+        """x, which autodiff takes for a constant.
+
+        Through its bits, which costs nothing, since Mosaic GPU lowers no stop_gradient.
+        """
+        return lax.stop_gradient(x) if self.double else _float(_bits(x))
 
     # -- exponentials -----------------------------------------------------------------------------------------
 

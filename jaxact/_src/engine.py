@@ -29,7 +29,7 @@ from jaxact._src.kernels import OLDEST, Kernel
 from jaxact._src.operation import DifferentiableOperation, Operation, unbroadcast
 from jaxact._src.packed import PackedOperation
 from jaxact._src.rule import Direction
-from jaxact._src.select import Target, select
+from jaxact._src.select import Target, check_without_jit, select
 
 if TYPE_CHECKING:
     from jax.extend.core import Primitive
@@ -83,6 +83,7 @@ def _jitted(primitive: Primitive, parameters: tuple[tuple[str, Any], ...]) -> Ca
 def _implementation(primitive: Primitive, *operands: Array, **parameters: Any) -> Any:
     # there jit would come back here
     if jax.config.jax_disable_jit:  # type: ignore[attr-defined, unused-ignore]
+        check_without_jit(parameters["op"])
         return _EVALUATE[primitive](jax.default_backend(), *map(jnp.asarray, operands), **parameters)
     return _jitted(primitive, tuple(parameters.items()))(*operands)
 

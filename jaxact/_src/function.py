@@ -135,6 +135,7 @@ def elementwise(
     settings: Sequence[Mapping[str, Any]] = ...,
     ordered: Sequence[str] = ...,
     keeps_integers: bool = ...,
+    selects: bool = ...,
     reach: Callable[..., float] | None = ...,
 ) -> Callable[[Body], Elementwise]: ...
 
@@ -153,6 +154,7 @@ def elementwise(
     settings: Sequence[Mapping[str, Any]] = (),
     ordered: Sequence[str] = (),
     keeps_integers: bool = False,
+    selects: bool = False,
     reach: Callable[..., float] | None = None,
 ) -> Elementwise | Callable[[Body], Elementwise]:
     r"""Make an activation of a function of one array, written in plain ``jnp``.
@@ -174,6 +176,8 @@ def elementwise(
       ordered: Parameters that must not decrease in this order, such as limits.
       keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
         is promoted as by ``jnp.tanh``).
+      selects: While all parameters are 0 or None the value is x or 0, and 16-bit input is not widened to compute
+        it.
       reach: For periodic functions, a function of the parameters: the absolute x up to which the derivatives keep
         their accuracy. Beyond it they are those of an x nearby.
 
@@ -209,6 +213,7 @@ def elementwise(
             settings=tuple(settings),
             ordered=tuple(ordered),
             keeps_integers=keeps_integers,
+            selects=selects,
             reach=reach,
         )
         activation = Elementwise(ElementwiseDefinition(body, facts))

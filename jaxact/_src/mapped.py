@@ -37,7 +37,6 @@ class MappedOperation(DifferentiableOperation):
 
     wrt = ()
     added = None
-    is_masked = False
     family = "mapped"
 
     def __repr__(self) -> str:

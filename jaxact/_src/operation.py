@@ -36,11 +36,6 @@ class Operation(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def is_masked(self) -> bool:
-        """Whether a mask excludes some of them."""
-
-    @property
-    @abc.abstractmethod
     def saves_output(self) -> bool:
         """Whether the linear map is a function of y rather than of the operands."""
 
@@ -152,10 +147,6 @@ class ElementwiseOperation(DifferentiableOperation):
         return 0
 
     @property
-    def is_masked(self) -> bool:
-        return False
-
-    @property
     def saves_output(self) -> bool:
         return self.residual == "output" and not self.wrt
 
@@ -218,8 +209,14 @@ class ElementwiseOperation(DifferentiableOperation):
         derivative = self.differentiate(operand)
         return derivative._at(el, residuals, derivative.wrt)
 
+    @property
+    def _selects(self) -> bool:
+        """Whether the value needs no wider dtype: as ``max(x, 0)`` itself XLA makes it part of a GEMM."""
+        return self.definition.facts.selects and not (self.arrays or self.wrt or any(v for _, v in self.static))
+
     def _at(self, el: Elementary, operands: Sequence[Array], wrt: tuple[int, ...]) -> Array:
-        x, *arrays = (v.astype(el.dtype) for v in operands)
+        dtype = operands[0].dtype if self._selects and not wrt else el.dtype
+        x, *arrays = (v.astype(dtype) for v in operands)
         parameters = {**dict(self.static), **dict(zip(self.arrays, arrays))}
         if self.of_output:
             value = self.definition.output_body(len(wrt))(el, x, **parameters)

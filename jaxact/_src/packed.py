@@ -58,7 +58,6 @@ class PackedOperation(DifferentiableOperation):
     added = None
     saves_output = False
     is_product = False
-    is_masked = False
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -30,8 +30,8 @@ def quarter_turns(el: Arithmetic, x: Array, alpha: Any, offset: float = 0.0) -> 
     """Whether alpha x + offset pi / 2 is an odd number of quarter turns, and what is left, at most pi / 4."""
     x = el.between(x, _domain(alpha))
     turns, hi, lo = _remainder(el.full, x, alpha, offset)
-    left = Words.of(el, hi, lo + _moving(x, alpha))
-    angle = left * _pair(el, _PI / 2)
+    left = Words.of(el, hi, lo + _moving(el, x, alpha))
+    angle = left * Words.of(el, _PI / 2)
     odd = _modulo_2(turns) != 0.0
     if offset:
         return odd, angle
@@ -46,15 +46,9 @@ def _domain(alpha: Any) -> Any:
     )
 
 
-def _pair(el: Arithmetic, value: Fraction) -> Words:
-    """A constant in two words."""
-    hi = float(np.asarray(float(value), el.dtype))
-    return Words.of(el, el.constant(hi), float(value - Fraction(hi)))
-
-
 def _remainder(el: Arithmetic, x: Array, alpha: Any, offset: float) -> tuple[Array, Array, Array]:
     """alpha x / (pi / 2) + offset as a whole number modulo 2 and what is left, in two words."""
-    x = lax.stop_gradient(x)
+    x = el.fixed(x)
     *pieces, rest = _pieces(el, alpha)
     halves = el.head(x), x - el.head(x)
     turns, hi, lo = jnp.zeros_like(x), jnp.full_like(x, offset), jnp.zeros_like(x)
@@ -71,22 +65,22 @@ def _modulo_2(q: Array) -> Array:
     return q - 2.0 * lax.round(0.5 * q, lax.RoundingMethod.TO_NEAREST_EVEN)
 
 
-def _moving(x: Array, alpha: Any) -> Array:
+def _moving(el: Arithmetic, x: Array, alpha: Any) -> Array:
     """0, with the derivatives of alpha x / (pi / 2), which the remainder in pieces has not."""
-    dx = x - lax.stop_gradient(x)
+    dx = x - el.fixed(x)
     if isinstance(alpha, float | int):
         return dx * (alpha * float(_PER_QUARTER))
-    fixed = lax.stop_gradient(alpha)
-    return (dx * alpha + lax.stop_gradient(x) * (alpha - fixed)) * float(_PER_QUARTER)
+    fixed = el.fixed(alpha)
+    return (dx * alpha + el.fixed(x) * (alpha - fixed)) * float(_PER_QUARTER)
 
 
 def _pieces(el: Arithmetic, alpha: Any) -> Sequence[Any]:
     """alpha / (pi / 2) as numbers of half the digits, and a rest."""
     if isinstance(alpha, float | int):
         return _pieces_of_number(Fraction(alpha) * _PER_QUARTER, el.digits // 2)
-    fixed = lax.stop_gradient(alpha)
+    fixed = el.fixed(alpha)
     if el.double:
-        c = Words.of(el, fixed) * _pair(el, _PER_QUARTER)
+        c = Words.of(el, fixed) * Words.of(el, _PER_QUARTER)
         return el.head(c.hi), c.hi - el.head(c.hi), c.lo
     return _pieces_of_array(fixed)
 

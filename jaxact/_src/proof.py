@@ -60,7 +60,7 @@ def failure(
         return None
     with _lock:
         if key not in _failures:
-            _failures[key] = _check(kernel, op, direction, mask, device)
+            _failures[key] = check(kernel, op, direction, mask, device)
             if _failures[key]:
                 warnings.warn(
                     f"jaxact: the {kernel.kind} kernel for {op.name} ({direction}) {_failures[key]} on "
@@ -109,9 +109,10 @@ def _shortened(error: Exception, what: str) -> str:
     return f"{what} ({type(error).__name__}: {first[:300]})"
 
 
-def _check(
+def check(
     kernel: Kernel, op: "Operation", direction: Direction, mask: Sequence[bool], device: jax.Device
 ) -> str | None:
+    """Run a kernel and the reference on a device, on a few rows: how they differ, or None."""
     reference = kernels.meaning(op, direction, mask, kernel.operands)
     case = _small_case(kernel, positive=op.saves_output and direction != "value")
     with concurrent.futures.ThreadPoolExecutor(1) as alone:

@@ -57,7 +57,6 @@ class QuantisedOperation(Operation):
     block: int | None
     request: "Implementation | None"
 
-    is_masked = False
     saves_output = False
     family = "act_quant"
 

@@ -112,10 +112,6 @@ class RowwiseOperation(DifferentiableOperation):
         return math.prod(shape) if len(shape) == len(self.axes) else 0
 
     @property
-    def is_masked(self) -> bool:
-        return "where" in self.arrays
-
-    @property
     def saves_output(self) -> bool:
         return self.residual == "output"
 

@@ -136,10 +136,19 @@ def select(
     return Choice("reference", found)
 
 
+def check_without_jit(op: "Operation") -> None:
+    """Raise NotImplementedError where a kernel was demanded of what runs under ``jax.disable_jit``."""
+    if op.request == "pallas":
+        raise NotImplementedError(
+            f"implementation='pallas' was asked for, but {op.name} has no kernel under jax.disable_jit(): kernels "
+            "are compiled, and nothing is compiled there; use 'prefer_pallas' to fall back to the reference"
+        )
+
+
 def _by_the_rule(
     op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any], target: Target
 ) -> Choice:
-    line = rule.row(op.family, direction, op.row_length(operands[0]), op.is_masked)
+    line = rule.row(op.family, direction, op.row_length(operands[0]))
     machine = kernels.why_not_here(target.platform, target.compute_capability) or target.obstacle
     if machine or not line.kernel:
         return Choice("reference", machine or line.evidence)

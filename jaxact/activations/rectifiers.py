@@ -43,6 +43,7 @@ def _(y: Array) -> Array:
         {"negative_slope": -0.5},
     ),
     keeps_integers=True,
+    selects=True,
 )
 def relu(
     x: Array, negative_slope: Real = 0.0, max_value: Nonnegative | None = None, threshold: Nonnegative = 0.0

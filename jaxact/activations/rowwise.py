@@ -14,9 +14,12 @@ Array = jax.Array
 
 
 def _centred(x: Array, axes: Axes) -> Array:
-    """x minus the maximum of its row; a row of nothing but -inf stays as it is."""
-    top = jnp.max(x, axis=axes, keepdims=True)
-    return x - lax.stop_gradient(jnp.where(top == -jnp.inf, 0.0, top))
+    """x minus the maximum of its row; a row of nothing but -inf stays as it is.
+
+    Nothing stands between a reduction and its use, here and below: only so XLA makes one pass of it on GPUs.
+    """
+    top = lax.stop_gradient(jnp.max(x, axis=axes, keepdims=True))
+    return jnp.where(x == -jnp.inf, x, x - top)
 
 
 def _total(x: Array, axes: Axes) -> Array:
@@ -25,8 +28,7 @@ def _total(x: Array, axes: Axes) -> Array:
 
 def _share(weights: Array, axes: Axes) -> Array:
     """Each weight over the row's total; a row of zeros stays zero."""
-    total = _total(weights, axes)
-    return weights / jnp.where(total == 0.0, 1.0, total)
+    return jnp.where(weights == 0.0, weights, weights / _total(weights, axes))
 
 
 # -- softmax: XLA's own exp, because a polynomial one beside a reduction is cut into materialised pieces ----------
@@ -77,8 +79,7 @@ def _(y: Array, t: Array, axes: Axes) -> Array:
 def log_softmax(x: Array, axes: Axes) -> Array:
     """The logarithm of softmax. Excluded entries give -inf."""
     z = _centred(x, axes)
-    total = _total(jnp.exp(z), axes)
-    return z - jnp.log(jnp.where(total == 0.0, 1.0, total))
+    return jnp.where(z == -jnp.inf, z, z - jnp.log(_total(jnp.exp(z), axes)))
 
 
 @log_softmax.linear

@@ -32,6 +32,11 @@ class Body:
     def operands(self) -> int:
         return 1 + (self.wrt is not None) + len(self.arrays)
 
+    def operations(self, dtype: Any) -> str:
+        """The body of a dtype as a kernel computes it, in float32."""
+        block = jax.ShapeDtypeStruct((128,), "float32")
+        return str(jax.make_jaxpr(self.of(dtype))(*[block] * self.operands))
+
     def of(self, dtype: Any) -> Callable[..., jax.Array]:
         el = elementary.profile("cuda", jax.numpy.dtype(dtype))
         static = self.case.definition.bind((), dict(self.case.params))

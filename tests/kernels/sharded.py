@@ -63,7 +63,6 @@ PROGRAMS: dict[str, tuple[Any, list[tuple[tuple[int, ...], P]]]] = {
     "softmax of split rows, unasked": (both(jaxact.softmax), [(LONG, P("rows", "columns"))] * 2),
     "softmax, unasked": (both(jaxact.softmax), [(LONG, P("rows", None))] * 2),
     "act_quant, unasked": (quantised, [(X, P("rows", None))]),
-    "geglu, unasked": (both(jaxact.geglu), [((256, 512), P("rows", None)), (X, P("rows", None))]),
 }
 
 

@@ -16,9 +16,6 @@ needs_kernels()
 
 from pallas_kernels.elementwise import elementwise
 
-# Bodies with `lax.stop_gradient`, which Mosaic GPU does not lower: selection leaves them to the reference.
-HOLD_DERIVATIVES = {"snake", "snake_beta"}
-
 DEFAULTS = [case for case in CASES if case.params not in case.definition.facts.settings]
 
 # The defaults with every body; other settings with those in which their numbers stand.
@@ -45,16 +42,11 @@ def test_lowers_for_cuda(case, dtype):
             results.append(body.of(dtype)(x, *tangents, *(parameters if body.arrays else ())))
         return tuple(results)
 
-    run = lambda: lowered(  # noqa: E731
+    lowered(
         lambda x, *rows: elementwise(every_result, [x, x], [dtype] * len(found), rows=rows),
         x,
         *[row] * max(len(body.arrays) for body in found),
     )
-    if found[0].case.name in HOLD_DERIVATIVES:
-        with pytest.raises(NotImplementedError, match="stop_gradient"):
-            run()
-    else:
-        run()
 
 
 @pytest.mark.parametrize(
