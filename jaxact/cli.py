@@ -377,7 +377,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-      0; 1 where `doctor --selfcheck` finds a kernel that computes something else; or 2 where the user's input is at
+      0; 1 where `doctor --selfcheck` finds a kernel that is wrong; or 2 where the user's input is at
       fault, which one line on standard error tells.
     """
     options = _parser().parse_args(argv)

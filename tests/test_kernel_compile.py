@@ -1,4 +1,4 @@
-"""Programs compiled for H200s without one: where kernels are, that nothing is gathered for them, and what they move."""
+"""Programs compiled for H200s without one: where kernels are, that nothing is gathered, what they move."""
 
 import json
 import os

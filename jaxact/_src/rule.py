@@ -1,7 +1,7 @@
 """The rule that `implementation=None` follows, as data: each row with the evidence that put it there.
 
-A Pallas call is opaque, so it breaks the fusions around it. A kernel is chosen where XLA moves at least 1.15 times its
-bytes for jaxact's own reference, alone and after a GEMM, and no fewer beside other neighbours. Bytes are those of
+A Pallas call is opaque, so it breaks the fusions around it. A kernel is chosen where XLA moves at least 1.15 times
+its bytes for jaxact's own reference, alone and after a GEMM, and no fewer beside other neighbours. Bytes are those of
 programs compiled for H200 and B200, over the bytes that have to move: ``python -m benchmarks gpu_static``, whose
 figures for an H200 the rows quote (docs/gpu_static.md). They are changed by that, not by hopes.
 """
@@ -47,7 +47,7 @@ RULE: Final[tuple[Row, ...]] = (
         _SOFTMAX,
         ("value",),
         True,
-        "a row this long does not stay on the chip: XLA moves 2.0 times the bytes (2.2 with a mask, the kernel 1.4)",
+        "a row this long does not stay on the chip: XLA moves 2.0 times the bytes (masked 2.2, the kernel 1.4)",
         at_least=16385,
     ),
     Row(
