@@ -1,4 +1,4 @@
-"""``python -m benchmarks gpu_static``: how bytes are counted; with the plugin and NVIDIA's tools, its quick form."""
+"""``python -m benchmarks gpu_static``: how bytes are counted; with the plugin, its quick form."""
 
 import json
 import subprocess

@@ -59,7 +59,7 @@ ROOMS = {
         "jaxact.activations",
     },
     "jaxact/linen": SHELL | {"jaxact.linen"},
-    "jaxact/nnx": SHELL | {"jaxact.nnx"},
+    "jaxact/nnx": SHELL | {"jaxact.nnx", "numpy"},
     "tests/oracle": {"numpy", "scipy", "mpmath", "."},
 }
 # there `jax` is not leave to import jax.anything
