@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         from benchmarks import gpu_static  # noqa: PLC0415  (needs a JAX that has kernels)
 
         gpu_static.write(options.out / "gpu_static.json", quick=options.quick)
+        return 0
     for name in PROGRAMS if "all" in options.programs else options.programs:
         for table, run in PROGRAMS.get(name, {}).items():
             report = run(quick=options.quick)
