@@ -39,17 +39,6 @@ def act(name, params, **options):
 @residuals
 @both
 @each
-def test_jacobians(name, params, implementation, residual):
-    function = act(name, params, implementation=implementation, residual=residual)
-    wanted = rows.jacobian(name, ROW, **params)
-    x = jnp.asarray(ROW.astype(np.float32))
-    np.testing.assert_allclose(jax.jacfwd(function)(x), wanted, atol=3e-6)
-    np.testing.assert_allclose(jax.jacrev(function)(x), wanted, atol=3e-6)
-
-
-@residuals
-@both
-@each
 def test_jacobians_and_second_order_in_float64(name, params, implementation, residual):
     """Against the analytic ones and finite differences of them."""
     with jax.enable_x64(True):
