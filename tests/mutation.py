@@ -76,7 +76,7 @@ def replaced(owner: Any, name: Any, change: Callable[[Any], Any] = off) -> Calla
     """What replaces an attribute, or an item of a dictionary, by its mutant."""
 
     def apply() -> None:
-        if isinstance(owner, dict):
+        if hasattr(owner, "__setitem__"):
             owner[name] = wrapped(owner[name], change)
         else:
             setattr(owner, name, wrapped(getattr(owner, name), change))

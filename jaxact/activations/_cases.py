@@ -24,6 +24,12 @@ def choose(condition: Array | bool, yes: Real, no: Real) -> Any:
     return jnp.where(condition, yes, no)
 
 
+def check_monotonous(name: str, parameter: str, value: Real) -> None:
+    """Raise ValueError where y does not tell on which side of 0 x lies, for ``residual="output"``."""
+    if value < 0:
+        raise ValueError(f"{name}: residual='output' needs {parameter} >= 0, or y does not tell x, got {value!r}")
+
+
 def clamp(low: Real, x: Array, high: Real) -> Array:
     """x limited to [low, high], NaN stays NaN. A clamp, not selects: XLA fuses it into the GEMM before it."""
     if is_array(low) or is_array(high):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxact._src.definition import Positive, Real, is_array
 from jaxact._src.elementary import Elementary, horner
 from jaxact._src.function import elementwise
+from jaxact.activations._cases import check_monotonous
 
 Array = jax.Array
 
@@ -53,11 +54,6 @@ def _left_expm1(el: Elementary, x: Array) -> Array:
     return el.expm1(el.lower(el.upper(x, 0.0), -2.0 * el.saturation))
 
 
-def _check_monotonous(name: str, alpha: Real) -> None:
-    if alpha < 0:
-        raise ValueError(f"{name}: residual='output' needs alpha >= 0, or y does not tell x, got {alpha!r}")
-
-
 @elementwise(
     formula=r"\max(x, 0) + \alpha (e^{\min(x, 0)} - 1)",
     source="Clevert, Unterthiner and Hochreiter, arXiv:1511.07289",
@@ -90,7 +86,7 @@ def _(el: Elementary, x: Array, alpha: Real) -> Array:
 
 @elu.output_derivative()
 def _(el: Elementary, y: Array, alpha: Real) -> Array:
-    _check_monotonous("elu", alpha)
+    check_monotonous("elu", "alpha", alpha)
     return jnp.where(y > 0.0, 1.0, y + alpha)
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxact._src.definition import Nonnegative, Real, is_array
 from jaxact._src.function import elementwise
-from jaxact.activations._cases import clamp, inside, short, step
+from jaxact.activations._cases import check_monotonous, clamp, inside, short, step
 
 Array = jax.Array
 
@@ -112,6 +112,7 @@ def _(x: Array, negative_slope: Real, max_value: Nonnegative, threshold: Nonnega
     )
 )
 def _(y: Array, negative_slope: Real, max_value: Nonnegative | None, threshold: Nonnegative) -> Array:
+    check_monotonous("relu", "negative_slope", negative_slope)
     inner = jnp.where(y > threshold, 1.0, negative_slope)
     return inner if max_value is None else jnp.where(y < max_value, inner, 0.0)
 
@@ -168,6 +169,7 @@ def _(x: Array, negative_slope: Real) -> Array:
 
 @leaky_relu.output_derivative(exact=lambda negative_slope: negative_slope > 0)
 def _(y: Array, negative_slope: Real) -> Array:
+    check_monotonous("leaky_relu", "negative_slope", negative_slope)
     return jnp.where(y > 0, 1.0, negative_slope)
 
 
