@@ -37,10 +37,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail where fewer kernels were tested than ``JAXACT_LEAST_KERNELS`` demands, such as ``run=500``."""
-    how, _, least = os.environ.get("JAXACT_LEAST_KERNELS", "").partition("=")
+    """Fail where fewer kernels were tested than ``JAXACT_LEAST_KERNELS`` demands: ``run=500,compiled=200``."""
+    demands = filter(None, os.environ.get("JAXACT_LEAST_KERNELS", "").split(","))
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if how and reporter is not None and not hasattr(session.config, "workerinput"):
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    for how, _, least in (demand.partition("=") for demand in demands):
         found = _kernel_cases(reporter)[how]
         if found < int(least):
             reporter.write_line(f"only {found} cases of kernels were {how}, JAXACT_LEAST_KERNELS demands {least}")
