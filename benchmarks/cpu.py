@@ -60,10 +60,10 @@ def activations() -> dict[str, Elementwise]:
 def _cells(quick: bool) -> Iterator[tuple[str, str, str, str]]:
     with_peer = {n for n in activations() if libraries()[1].find(n, overview.required(activations()[n]))}
     for name in QUICK if quick else activations():
-        for dtype in DTYPES:
+        for dtype in ("float32",) if quick else DTYPES:
             for size in ("64k",) if quick else SIZES:
                 yield from ((name, dtype, size, form) for form in FORMS)
-            if name in with_peer and not (quick and dtype != "float32"):
+            if name in with_peer:
                 yield from ((name, dtype, "64k" if quick else "4M", form) for form in CONTEXTS)
 
 

@@ -44,7 +44,9 @@ def _figure(report: Report, path: pathlib.Path) -> None:
     dtypes = list(dict.fromkeys(r["dtype"] for r in both))
     names = list(dict.fromkeys(r["activation"] for r in both if any(r[p] for p in COLORS)))
     size = (10, 1.5 + 0.2 * len(names))
-    figure, panels = plt.subplots(1, len(dtypes), figsize=size, sharey=True, layout="constrained")
+    figure, (panels,) = plt.subplots(
+        1, len(dtypes), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
     for panel, dtype in zip(panels, dtypes, strict=True):
         for library, color in COLORS.items():
             points = [

@@ -97,7 +97,7 @@ def logits(n, dtype, seed=0):
 @values
 def test_values(name, params, dtype):
     """The contract of the design; 16-bit results are within half a unit of it."""
-    found = [check(name, params, logits(n, dtype)) for n in (1, 7, 1000)]
+    found = [check(name, params, logits(n, dtype)) for n in (1, 1000)]
     worst, count = max(w for w, _ in found), sum(c for _, c in found)
     print(f"{name} {params} {np.dtype(dtype).name}: worst {worst:.2f} of the contract, {count} elements")
 
@@ -130,7 +130,7 @@ def test_inline_has_the_same_values(name, params):
 
 @values
 def test_rows_sum_to_one(name, params, dtype):
-    for n in (1, 7, 1000):
+    for n in (1, 1000):
         x = -logits(n, dtype) if name == "softmin" else logits(n, dtype)
         y = np.asarray(getattr(jaxact, name)(x, **params)).astype(np.float64)
         y = np.exp(y) if name == "log_softmax" else y
