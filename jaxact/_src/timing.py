@@ -1,5 +1,6 @@
 """How everything here is timed: interleaved rounds in one process, medians and quartiles of ratios."""
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -11,16 +12,19 @@ from rich.progress import track
 def interleaved(
     calls: Mapping[str, Callable[[], object]], *, rounds: int, number: int, title: str | None = None
 ) -> dict[str, list[float]]:
-    """Seconds a call, one entry a round; each round runs every call `number` times, one after the other.
+    """Seconds a call, one entry a round; each round runs every call `number` times, in an order of its own.
 
-    With a title the rounds are a progress bar.
+    Each is called once before it is timed: what ran before it has other data in the caches, and perhaps threads that
+    still spin. With a title the rounds are a progress bar.
     """
     for call in calls.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    order = random.Random(0)
     progress = Console(stderr=True, quiet=title is None)  # standard output is for results
     for _ in track(range(rounds), description=title or "", console=progress):
-        for name, call in calls.items():
+        for name, call in order.sample(list(calls.items()), len(calls)):
+            call()
             start = time.perf_counter()
             for _ in range(number):
                 call()
