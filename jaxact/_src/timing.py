@@ -14,8 +14,8 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Seconds a call, one entry a round; each round runs every call `number` times, in an order of its own.
 
-    Each is called once before it is timed: what ran before it has other data in the caches, and perhaps threads that
-    still spin. With a title the rounds are a progress bar.
+    Each is called once before it is timed: what ran before it has other data in the caches, and perhaps threads
+    that still spin. With a title the rounds are a progress bar.
     """
     for call in calls.values():
         call()
