@@ -49,13 +49,16 @@ $(VENV)/.docs: $(VENV)/.installed
 	touch $@
 
 # The accuracy contract at its full size, 4 million float32 points a case, beside jax.nn and what is installed of Keras
-# and torch: docs/accuracy.md. GPU=1 measures on the GPU, for docs/gpu/accuracy.md; ARGS="--quick", "--only gelu",
+# and torch: docs/accuracy.md. KERNELS=1 measures the kernels instead, in the interpreter: docs/kernels/accuracy.md. GPU=1
+# measures both on the GPU: docs/gpu/accuracy.md, docs/gpu/kernels/accuracy.md. ARGS="--quick", "--only gelu",
 # "--points 200000", "--settings".
 accuracy: $(VENV)/.bench $(if $(GPU),cuda)
-	JAX_PLATFORMS=$(if $(GPU),cuda$(comma)cpu,cpu) $(BIN)/python -m benchmarks.accuracy $(if $(GPU),$(ACCURACY_GPU)) $(ARGS)
+	$(ON) $(BIN)/python -m benchmarks.accuracy $(if $(KERNELS),$(call TO,kernels),$(if $(GPU),$(call TO,gpu))) $(ARGS)
+	$(if $(GPU),$(ON) $(BIN)/python -m benchmarks.accuracy $(call TO,gpu/kernels) $(ARGS))
 
 comma := ,
-ACCURACY_GPU := --json benchmarks/results/accuracy_gpu.json --docs docs/gpu
+ON = JAX_PLATFORMS=$(if $(GPU),cuda$(comma)cpu,cpu)
+TO = $(if $(findstring kernels,$1),--kernels) --json benchmarks/results/accuracy_$(subst /,_,$1).json --docs docs/$1
 
 # Speed and memory beside jax.nn, Keras and PyTorch: docs/performance.md. ARGS="--quick" shows that it works.
 bench: $(VENV)/.bench $(VENV)/.peers

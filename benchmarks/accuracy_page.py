@@ -11,8 +11,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 ORDERS = ("value", "f′", "f″")
-COLORS = {"jaxact": "#0072B2", "jax.nn": "#D55E00", "keras": "#CC79A7", "torch": "#009E73"}
-MARKERS = {"jaxact": "o", "jax.nn": "x", "keras": "+", "torch": "v"}
+COLORS = {"jaxact": "#0072B2", "jax.nn": "#D55E00", "keras": "#CC79A7", "torch": "#009E73", "kernels": "#0072B2"}
+MARKERS = {"jaxact": "o", "jax.nn": "x", "keras": "+", "torch": "v", "kernels": "o"}
 TOP = 1e8  # of the axis; what is larger, or no number, is drawn there
 
 Row = Mapping[str, Any]
@@ -93,15 +93,27 @@ Keras runs on its JAX backend.
 * The exact results are those of an independent float64 oracle (`tests/oracle`). Where they are below the smallest
   normal number, a zero of the right sign counts as exact, as XLA's CPU backend makes it.
 * In float32, 8% to either side of a root are left out here; there jaxact keeps an absolute error of 2 eps times
-  the largest result around. Kinks are left out, where conventions differ: each activation's page states its own.
+  the largest result around. Kinks, where conventions differ, and the derivatives of periodic functions beyond
+  their reach are left out: each activation's page states its own.
 * ∞ stands for NaN, an infinity or a zero instead of a number, or a zero of the wrong sign. A dash: the library has
   no such function, or not that derivative.
 
-jaxact's contract is 0.51 ULP in 16 bits; in float32 4 for the value, 8 for f′ and 16 for f″.
+{_kernels(report)}jaxact's contract is 0.51 ULP in 16 bits; in float32 4 for the value, 8 for f′ and 16 for f″.
 
 | worst of all | limit | {" | ".join(_libraries(report))} |
 |---|---|{"---|" * len(report["libraries"])}
 {_overview(report)}"""
+
+
+def _kernels(report: Report) -> str:
+    """What is particular to the kernels' bodies."""
+    if "kernels" not in report["libraries"] or report["platform"] == "gpu":
+        return ""
+    return """The kernels' bodies, in the profile of a GPU, were run by the elementwise kernel, in the interpreter.
+On a GPU exp2 of a whole number is exact and numbers may be subnormal; in the interpreter neither is so, and
+results within 2**-20 of the smallest normal number are left out.
+
+"""
 
 
 def _overview(report: Report) -> str:

@@ -16,14 +16,22 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from jaxact._src import catalogue
+from jaxact._src import catalogue, elementary, kernels
+from jaxact._src.operation import ElementwiseOperation
+from pallas_kernels import capability
 
 Function = Callable[[Any], Any]
 Triple = list[np.ndarray | None]  # value, first and second derivative; None where the library has none
 
 
 class Library:
-    """A library of activations written in JAX; `version` is None where it is not installed."""
+    """A library of activations written in JAX; `version` is None where it is not installed.
+
+    Attributes:
+      margin: How far above the smallest normal number, relative to it, a result may still be flushed to zero.
+    """
+
+    margin = 0.0
 
     def __init__(self, name: str, package: str):
         self.name = name
@@ -76,6 +84,41 @@ class Library:
 class _Jaxact(Library):
     def _lookup(self, activation: str) -> Function | None:
         return catalogue.activations()[activation]
+
+
+class Kernels(Library):
+    """jaxact's bodies in the profile of a GPU, run by a kernel: in the interpreter where there is no GPU."""
+
+    def __init__(self) -> None:
+        super().__init__("kernels", "jaxact")
+        if capability.why_not("elementwise", platform="cuda", compute_capability=(9, 0)):
+            self.version = None
+        if jax.default_backend() != "gpu":
+            self.margin = 2.0**-20  # its exp2 of a whole number is not exact, as a GPU's is
+
+    def find(self, activation: str, parameters: Mapping[str, Any]) -> ElementwiseOperation | None:
+        """The operation, where a kernel computes it and its derivatives."""
+        definition = catalogue.activations()[activation].definition
+        operation = ElementwiseOperation(definition, tuple(definition.bind((), dict(parameters)).items()))
+        block = jax.ShapeDtypeStruct((128,), jnp.float32)
+        found = kernels.find(operation, "value", (True,), (block,)) if self.version else ""
+        return None if isinstance(found, str) else operation
+
+    def evaluate(self, function: Function, points: np.ndarray) -> Triple:
+        from jax.experimental.pallas import mosaic_gpu as plgpu  # noqa: PLC0415  (not on every JAX)
+
+        from pallas_kernels.elementwise import elementwise  # noqa: PLC0415
+
+        orders = [function, function.differentiate(0), function.differentiate(0).differentiate(0)]
+        el = elementary.profile("cuda", points.dtype)
+        interpret = None if jax.default_backend() == "gpu" else plgpu.InterpretGPUParams()
+        results = elementwise(
+            lambda x: tuple(op.evaluate(el, x) for op in orders),
+            [jnp.asarray(points)],
+            [points.dtype] * len(orders),
+            interpret=interpret,
+        )
+        return [np.asarray(v) for v in results]
 
 
 class _Keras(Library):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 import jaxact
 from jaxact._src import catalogue
@@ -57,6 +58,14 @@ class Case:
         """The numbers of the differentiable parameters."""
         defaults = {n: p.default for n, p in self.definition.parameters.items()}
         return tuple(float({**defaults, **self.params}[n]) for n in self.differentiable)
+
+    def within_reach(self, points: np.ndarray) -> np.ndarray:
+        """Where the record promises accurate derivatives: everywhere, unless it is periodic and says how far."""
+        reach = self.definition.facts.reach
+        if reach is None:
+            return np.ones(points.shape, bool)
+        defaults = {n: p.default for n, p in self.definition.parameters.items()}
+        return np.abs(points.astype(np.float64)) <= reach(**{**defaults, **self.params})
 
     def __str__(self) -> str:
         params = ",".join(f"{k}={v:g}" for k, v in self.params.items())

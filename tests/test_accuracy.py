@@ -96,7 +96,7 @@ def check(
     """
     oracle, params = ORACLE[cases[0].name], cases[0].params
     on_kink = on_a_kink(points, oracle.kinks(**params))
-    beyond = ~within_reach(cases[0], points)
+    beyond = ~cases[0].within_reach(points)
     counted = normal(points)
     references = [Reference.of(oracle, o, points[counted], **params) for o in range(len(limits))]
     forms = [[np.asarray(v) for v in derivatives(case)(points)[: len(limits)]] for case in cases]
@@ -149,15 +149,6 @@ def on_a_kink(points, kinks):
     x = points.astype(np.float64)
     near = [np.abs(x - k) <= 2.0**-22 * np.abs(k) for k in kinks if np.isfinite(k)]
     return functools.reduce(np.logical_or, near, np.zeros(x.shape, bool))
-
-
-def within_reach(case: Case, points):
-    """Where the record promises accurate derivatives: everywhere, unless it is periodic and says how far."""
-    reach = case.definition.facts.reach
-    if reach is None:
-        return np.ones(points.shape, bool)
-    defaults = {n: p.default for n, p in case.definition.parameters.items()}
-    return np.abs(points.astype(np.float64)) <= reach(**{**defaults, **case.params})
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16], ids=["bf16", "f16"])
@@ -234,7 +225,7 @@ def test_float32_symmetry(case, implementation):
 @pytest.mark.parametrize("case", [c for c in CASES if c.differentiable], ids=str)
 def test_parameters_float32(case):
     oracle, points = ORACLE[case.name], float32_points(case)
-    counted = normal(points) & ~on_a_kink(points, oracle.kinks(**case.params)) & within_reach(case, points)
+    counted = normal(points) & ~on_a_kink(points, oracle.kinks(**case.params)) & case.within_reach(points)
     points = points[counted]
     # the function is given the parameters as float32 arrays
     params = dict(case.params) | {n: float(np.float32(v)) for n, v in zip(case.differentiable, case.values())}
