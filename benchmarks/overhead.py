@@ -68,8 +68,8 @@ def eager(*, quick: bool = False) -> Report:
         f"importing jaxact adds {milliseconds:.0f} ms to importing jax, best of several processes",
     ]
     method = (
-        f"{rounds} interleaved rounds of {number} calls; median ratios to {SMALL} of 8 elements, and to that on the "
-        f"same side of the {INLINE} operations from which XLA's CPU client runs a program in another thread."
+        f"{rounds} interleaved rounds of {number} calls; median ratios to {SMALL} of 8 elements, and to that on "
+        f"the same side of the {INLINE} operations from which XLA's CPU client runs a program in another thread."
     )
     columns = ["activation", "µs", "to silu", "to its like", "±"]
     return Report("Eager call on float32[8]", method, columns, rows, findings)
