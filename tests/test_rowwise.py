@@ -154,18 +154,34 @@ def test_a_constant_added_to_a_row_changes_nothing(name, params):
 @pytest.mark.parametrize("implementation", [None, "inline"])
 def test_entries_at_the_threshold_where_the_slope_is_infinite(alpha, implementation):
     """An entry that is 2**-30 above the threshold of its row gives 2**(-30/(alpha - 1)), hundreds of eps."""
+    x = beside_the_threshold(alpha, 400)
+    check("entmax", {"alpha": alpha}, jnp.asarray(x), implementation=implementation)
+
+
+@pytest.mark.parametrize("alpha", [4.0, 6.0, 10.0])
+def test_entries_at_the_threshold_beyond_what_two_words_can_tell(alpha):
+    """At the threshold p is a power of at most 1/3 of what is above it, of which 2**-48 can be told."""
+    x = beside_the_threshold(alpha, 12)
+    wanted = np.array([rows.entmax_precise(row, alpha) for row in x])
+    error = np.abs(np.asarray(jaxact.entmax(x, alpha=alpha)).astype(np.float64) - wanted)
+    print(f"alpha {alpha}: worst {error.max():.2g} of {error.size} elements")
+    assert np.all(error <= max(4 * EPS, 2.0 ** (-48 / (alpha - 1))))
+
+
+def beside_the_threshold(alpha, count):
+    """Float32 rows whose last entry is beside the threshold that the others have."""
     rate = alpha - 1
     rng = np.random.default_rng(6)
-    rows_ = rng.uniform(-0.9, 0.0, (400, 40)) / rate
+    rows_ = rng.uniform(-0.9, 0.0, (count, 40)) / rate
     rows_[:, 0] = 0.0
     x = rows_.astype(np.float32)
-    for _ in range(2):  # move the last entry beside the threshold that the others have
+    for _ in range(2):
         p = rows.entmax(x[:, :-1], alpha)
         i = p.argmax(-1)[:, None]
         z = rate * (x[:, :-1].astype(np.float64) - x[:, :-1].max(-1, keepdims=True))
         t = np.take_along_axis(z, i, -1) - np.take_along_axis(p, i, -1) ** rate
         x[:, -1] = ((t[:, 0] + 2.0**-30) / rate).astype(np.float32)
-    check("entmax", {"alpha": alpha}, jnp.asarray(x), implementation=implementation)
+    return x
 
 
 @pytest.mark.parametrize("name", ["sparsemax", "entmax15"])

@@ -6,6 +6,7 @@ logarithm).
 
 from collections.abc import Callable
 
+import mpmath
 import numpy as np
 
 
@@ -76,6 +77,23 @@ def entmax(x: np.ndarray, alpha: float | np.ndarray = 1.5) -> np.ndarray:
         low, high = np.where(enough, middle, low), np.where(enough, high, middle)
     p = np.maximum(z - low, 0.0) ** (1 / rate)
     return np.where(_empty(x), 0.0, p / np.maximum(np.sum(p, axis=-1, keepdims=True), 1e-300))
+
+
+def entmax_precise(row: np.ndarray, alpha: float) -> np.ndarray:
+    """The same of one row to 60 digits: at the threshold of a large alpha float64 gives not one."""
+    with mpmath.workdps(60):
+        top = max(map(float, row))
+        z = [(mpmath.mpf(float(v)) - top) * (alpha - 1) for v in row]
+        q = 1 / mpmath.mpf(alpha - 1)
+
+        def powers(t: mpmath.mpf) -> list[mpmath.mpf]:
+            return [max(v - t, mpmath.mpf(0)) ** q for v in z]
+
+        low, high = mpmath.mpf(-1), mpmath.mpf(0)
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if mpmath.fsum(powers(middle)) >= 1 else (low, middle)
+        return np.array([float(p) for p in powers(low)])
 
 
 VALUES: dict[str, Callable[..., np.ndarray]] = {
