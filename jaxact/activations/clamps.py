@@ -153,7 +153,8 @@ def _(x: Array) -> Array:
 )
 def hard_silu(x: Array) -> Array:
     """x * hard_sigmoid(x), the piecewise form of silu."""
-    return jnp.maximum(x, -3.0) * (clamp(0.0, x + 3.0, 6.0) / 6.0)  # at -inf the limit, not -inf * 0
+    # selects outermost: XLA's CPU backend cuts a product that feeds a sum into materialised pieces
+    return jnp.where(x >= 3.0, x, jnp.where(x <= -3.0, 0.0, x * ((x + 3.0) / 6.0)))
 
 
 @hard_silu.derivative
@@ -175,7 +176,7 @@ def _(x: Array) -> Array:
 )
 def hard_mish(x: Array) -> Array:
     """The piecewise form of mish: a parabola on [-2, 0] between 0 and the input."""
-    return jnp.maximum(x, -2.0) * (0.5 * clamp(0.0, x + 2.0, 2.0))  # at -inf the limit, not -inf * 0
+    return jnp.where(x >= 0.0, x, jnp.where(x <= -2.0, 0.0, x * (0.5 * (x + 2.0))))
 
 
 @hard_mish.derivative
