@@ -153,6 +153,7 @@ class Facts:
     ordered: tuple[str, ...] = ()  # parameters that must not decrease in this order
     keeps_integers: bool = False  # integer in, same integer dtype out, as jax.nn has it
     selects: bool = False  # while all parameters are 0 or None the value is x or 0: exact in every dtype
+    slopes: Callable[..., tuple[float, float] | None] | None = None  # of the parameters: the only two, if so
     reach: Callable[..., float] | None = None  # of the parameters: |x| up to which derivatives keep their accuracy
 
 
@@ -228,6 +229,10 @@ class ElementwiseDefinition:
     @property
     def has_output_derivative(self) -> bool:
         return self._output_derivative is not None
+
+    def slopes(self, parameters: Mapping[str, Any]) -> tuple[float, float] | None:
+        """The two slopes of a function that has no other with these numbers as parameters."""
+        return None if self.facts.slopes is None else self.facts.slopes(**parameters)
 
     def output_determines_derivative(self, parameters: Mapping[str, Any]) -> bool:
         """Whether f'(x) is a function of y for these parameters, exactly."""

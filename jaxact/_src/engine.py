@@ -24,7 +24,7 @@ from jax import lax
 from jax.experimental import jet
 from jax.interpreters import ad, batching, mlir
 
-from jaxact._src import elementary, proof, sharding
+from jaxact._src import bits, elementary, proof, sharding
 from jaxact._src.kernels import OLDEST, Kernel
 from jaxact._src.operation import DifferentiableOperation, Operation, unbroadcast
 from jaxact._src.packed import PackedOperation
@@ -130,6 +130,8 @@ def _tangent(y: Any, operands: Sequence[Any], tangents: Sequence[Any], op: Diffe
     if not any(mask):
         return _zero_of(y)
     op.check_differentiable()
+    if op.slopes is not None:
+        return bits.linear(op.is_steep(operands[0]), tangents[0], op.slopes)
     residuals, mask = op.residuals(y, operands, mask)
     moving = (t for t in tangents if not _is_zero(t))
     return linear_p.bind(*residuals, *moving, op=op, mask=mask, transpose=False)[0]

@@ -18,7 +18,7 @@ from jaxact._src.select import Implementation, check_implementation, requested
 
 Array = jax.Array
 B = TypeVar("B", bound=Body)
-RESIDUALS = ("input", "output")
+RESIDUALS: Sequence[str] = ("input", "output", "mask")
 RESERVED = ("implementation", "residual", "inplace")
 
 
@@ -136,6 +136,7 @@ def elementwise(
     ordered: Sequence[str] = ...,
     keeps_integers: bool = ...,
     selects: bool = ...,
+    slopes: Callable[..., tuple[float, float] | None] | None = ...,
     reach: Callable[..., float] | None = ...,
 ) -> Callable[[Body], Elementwise]: ...
 
@@ -155,6 +156,7 @@ def elementwise(
     ordered: Sequence[str] = (),
     keeps_integers: bool = False,
     selects: bool = False,
+    slopes: Callable[..., tuple[float, float] | None] | None = None,
     reach: Callable[..., float] | None = None,
 ) -> Elementwise | Callable[[Body], Elementwise]:
     r"""Make an activation of a function of one array, written in plain ``jnp``.
@@ -178,6 +180,8 @@ def elementwise(
         is promoted as by ``jnp.tanh``).
       selects: While all parameters are 0 or None the value is x or 0, and 16-bit input is not widened to compute
         it.
+      slopes: For a function of two slopes and no other, a function of the parameters that gives both: then
+        ``residual="mask"`` keeps one bit an element. It gives None where these parameters make more slopes.
       reach: For periodic functions, a function of the parameters: the absolute x up to which the derivatives keep
         their accuracy. Beyond it they are those of an x nearby.
 
@@ -214,6 +218,7 @@ def elementwise(
             ordered=tuple(ordered),
             keeps_integers=keeps_integers,
             selects=selects,
+            slopes=slopes,
             reach=reach,
         )
         activation = Elementwise(ElementwiseDefinition(body, facts))
@@ -236,6 +241,7 @@ def named(function: F) -> F:
 def _document(definition: ElementwiseDefinition) -> str:
     facts = definition.facts
     residuals = "input, or output" if definition.has_output_derivative else "input"
+    residuals += ", or one bit an element" if definition.facts.slopes else ""
     return document(
         facts,
         shapes="any; the result has the shape of `x` (broadcast with parameters that are arrays)",
@@ -245,8 +251,8 @@ def _document(definition: ElementwiseDefinition) -> str:
             *((p.name, describe(p)) for p in definition.parameters.values()),
             (
                 "residual",
-                "What the backward keeps, ``'input'`` or ``'output'``; None keeps the output where it "
-                "determines the derivative exactly.",
+                "What the backward keeps: ``'input'``, ``'output'``, or ``'mask'``, one bit an element of a "
+                "function of two slopes. None keeps the output where it determines the derivative exactly.",
             ),
             ("inplace", "Let the result overwrite `x`, which must not be used again."),
         ],
@@ -319,10 +325,10 @@ def _check_options(name: str, request: object, residual: object, inplace: object
     flag(name, "inplace", inplace)
 
 
-def check_residual(name: str, residual: object) -> None:
+def check_residual(name: str, residual: object, known: Sequence[str] = RESIDUALS) -> None:
     """Raise ValueError unless `residual` is None or says what may be kept."""
-    if residual is not None and residual not in RESIDUALS:
-        raise ValueError(f"{name}: residual must be None or one of {RESIDUALS}, got {shown(residual)}")
+    if residual is not None and residual not in known:
+        raise ValueError(f"{name}: residual must be None or one of {known}, got {shown(residual)}")
 
 
 def _residual(
@@ -330,13 +336,17 @@ def _residual(
 ) -> Residual:
     if residual is None:
         return "output" if definition.output_determines_derivative(parameters) else "input"
-    if residual == "output":
-        if not definition.has_output_derivative:
-            raise ValueError(f"{definition.name} has no derivative in terms of its output; use residual='input'")
-        if any(is_array(v) for v in parameters.values()):
-            raise ValueError(
-                f"{definition.name}: residual='output' needs parameters that are numbers, got an array"
-            )
+    if residual == "output" and not definition.has_output_derivative:
+        raise ValueError(f"{definition.name} has no derivative in terms of its output; use residual='input'")
+    if residual in ("output", "mask") and any(is_array(v) for v in parameters.values()):
+        raise ValueError(
+            f"{definition.name}: residual={residual!r} needs parameters that are numbers, got an array"
+        )
+    if residual == "mask" and definition.slopes(parameters) is None:
+        raise ValueError(
+            f"{definition.name} has not two slopes with these parameters, and no more, of which a mask could keep "
+            "one; use residual='input'"
+        )
     return residual
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import jax.numpy as jnp
 
+from jaxact._src import elementary
 from jaxact._src.definition import ElementwiseDefinition, X
 from jaxact._src.elementary import Elementary
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from jaxact._src.select import Implementation
 
 Array = jax.Array
-Residual = Literal["input", "output"]
+Residual = Literal["input", "output", "mask"]
 
 
 class Operation(abc.ABC):
@@ -65,6 +66,15 @@ class DifferentiableOperation(Operation):
         self, y: Array, operands: Sequence[Array], mask: Sequence[bool]
     ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
         """What the linear map keeps, and which of it stands for operands with a tangent."""
+
+    @property
+    def slopes(self) -> tuple[float, float] | None:
+        """The two slopes in x, where the linear map is to keep no more than which of them it is."""
+        return None
+
+    def is_steep(self, x: Array) -> Array:
+        """Where the slope is the second of `slopes`."""
+        raise NotImplementedError(f"{self.name} has no two slopes")
 
     @property
     @abc.abstractmethod
@@ -151,6 +161,10 @@ class ElementwiseOperation(DifferentiableOperation):
         return self.residual == "output" and not self.wrt
 
     @property
+    def slopes(self) -> tuple[float, float] | None:
+        return self.definition.slopes(dict(self.static)) if self.residual == "mask" and not self.wrt else None
+
+    @property
     def is_product(self) -> bool:
         return True
 
@@ -203,6 +217,12 @@ class ElementwiseOperation(DifferentiableOperation):
     def differentiate(self, operand: int, *, of_input: bool = False) -> "ElementwiseOperation":
         of_output = self.of_output or (self.saves_output and not of_input)
         return dataclasses.replace(self, wrt=tuple(sorted((*self.wrt, operand))), of_output=of_output)
+
+    def is_steep(self, x: Array) -> Array:
+        """Where the slope is the second of `slopes`; NaN counts among them."""
+        assert self.slopes is not None
+        el = elementary.profile(None, x.dtype)
+        return self._slope(el, (x,), 0) != self.slopes[0]
 
     def _slope(self, el: Elementary, residuals: Sequence[Array], operand: int) -> Array:
         """The derivative in one operand at the residuals, in the profile's dtype."""

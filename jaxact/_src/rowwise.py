@@ -317,7 +317,7 @@ def _bound(
     call.update(given)
     request = requested() if call["implementation"] is None else call["implementation"]
     check_implementation(request)
-    check_residual(name, call["residual"])
+    check_residual(name, call["residual"], ("input", "output"))
     own = definition.parameter
     parameter = None if own is None else own.check(name, call[own.name])
     scale = _SCALE.check(name, call["scale"])

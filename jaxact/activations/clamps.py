@@ -22,6 +22,7 @@ Array = jax.Array
     settings=({"min_val": -2.0, "max_val": 3.0}, {"min_val": 0.1, "max_val": 0.3}, {"min_val": float("-inf")}),
     ordered=("min_val", "max_val"),
     keeps_integers=True,
+    slopes=lambda **_: (0.0, 1.0),
 )
 def clip(x: Array, min_val: Limit = 0.0, max_val: Limit = 6.0) -> Array:
     """The input, limited to an interval."""
@@ -57,6 +58,7 @@ def _(y: Array, min_val: Limit, max_val: Limit) -> Array:
     settings=({"min_val": -2.0, "max_val": 3.0}, {"min_val": 0.1, "max_val": 0.3}, {"max_val": float("inf")}),
     ordered=("min_val", "max_val"),
     keeps_integers=True,
+    slopes=lambda **_: (0.0, 1.0),
 )
 def hard_tanh(x: Array, min_val: Limit = -1.0, max_val: Limit = 1.0) -> Array:
     """The hyperbolic tangent's piecewise-linear form: the input, limited to [-1, 1] or another interval."""
@@ -72,6 +74,7 @@ hard_tanh.derive_like(clip)
     range="[0, 1]",
     limits="0, 1",
     kinks="the derivative is 0 at both ends, -3 and 3",
+    slopes=lambda: (0.0, 1.0 / 6.0),
 )
 def hard_sigmoid(x: Array) -> Array:
     """The logistic function's piecewise-linear form (in Keras before version 3: hard_sigmoid_keras2)."""
@@ -89,6 +92,7 @@ def _(x: Array) -> Array:
     range="[0, 1]",
     limits="0, 1",
     kinks="the derivative is 0 at both ends, -2.5 and 2.5",
+    slopes=lambda: (0.0, 0.2),
 )
 def hard_sigmoid_keras2(x: Array) -> Array:
     """The steeper hard sigmoid of Keras before version 3, a line between -2.5 and 2.5."""
@@ -106,6 +110,7 @@ def _(x: Array) -> Array:
     range="[0, 1]",
     limits="0, 1",
     kinks="the derivative is 0 at both ends, -1 and 1",
+    slopes=lambda: (0.0, 0.5),
 )
 def sparse_sigmoid(x: Array) -> Array:
     """The derivative of sparse_plus: a line from 0 at -1 to 1 at 1."""

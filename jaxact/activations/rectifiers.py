@@ -44,6 +44,9 @@ def _(y: Array) -> Array:
     ),
     keeps_integers=True,
     selects=True,
+    slopes=lambda negative_slope, max_value, threshold: (
+        (negative_slope, 1.0) if max_value is None or negative_slope == 0 else None
+    ),
 )
 def relu(
     x: Array, negative_slope: Real = 0.0, max_value: Nonnegative | None = None, threshold: Nonnegative = 0.0
@@ -123,6 +126,7 @@ def _(y: Array, negative_slope: Real, max_value: Nonnegative | None, threshold: 
     range="[0, 6]",
     limits="0, 6",
     kinks="the derivative is 0 at both ends, 0 and 6",
+    slopes=lambda: (0.0, 1.0),
 )
 def relu6(x: Array) -> Array:
     """Rectified linear unit capped at 6."""
@@ -146,6 +150,7 @@ def _(y: Array) -> Array:
     limits="-inf, inf",
     kinks="the derivative at 0 is negative_slope",
     settings=({"negative_slope": 0.2}, {"negative_slope": 1.5}, {"negative_slope": -0.3}),
+    slopes=lambda negative_slope: (negative_slope, 1.0),
 )
 def leaky_relu(x: Array, negative_slope: Real = 0.01) -> Array:
     """Leaky rectified linear unit: x above 0, negative_slope * x below."""
@@ -207,6 +212,7 @@ def _(x: Array) -> Array:
     limits="value, inf",
     kinks="the derivative at the threshold is 0",
     settings=({"threshold": -0.5, "value": -0.25}, {"threshold": 0.0, "value": 0.0}),
+    slopes=lambda **_: (0.0, 1.0),
 )
 def threshold(x: Array, threshold: Real, value: Real) -> Array:
     """The input above the threshold, a given value else."""
@@ -235,6 +241,7 @@ def _(x: Array, threshold: Real, value: Real) -> Array:
     limits="0, inf",
     kinks="the derivative at theta is 0",
     settings=({"theta": 0.1}, {"theta": 0.0}, {"theta": -0.5}),
+    slopes=lambda **_: (0.0, 1.0),
 )
 def thresholded_relu(x: Array, theta: Real = 1.0) -> Array:
     """The input above theta, 0 else."""
@@ -263,6 +270,7 @@ def _(y: Array, theta: Real) -> Array:
     limits="0, inf",
     kinks="the derivative at the threshold is 0",
     settings=({"threshold": 0.5}, {"threshold": 0.0}, {"threshold": 0.1}),
+    slopes=lambda **_: (0.0, 1.0),
 )
 def fat_relu(x: Array, threshold: Nonnegative = 0.01) -> Array:
     """Forced-activation-threshold relu: thresholded_relu with a small threshold that makes outputs sparse."""
@@ -279,6 +287,7 @@ fat_relu.derive_like(thresholded_relu)
     limits="-inf, inf",
     kinks="the derivative is 0 at both thresholds",
     settings=({"threshold": 1.0}, {"threshold": 0.1}, {"threshold": 0.0}),
+    slopes=lambda **_: (0.0, 1.0),
 )
 def hard_shrink(x: Array, threshold: Nonnegative = 0.5) -> Array:
     """Hard thresholding: 0 between the thresholds, the input outside."""
@@ -307,6 +316,7 @@ def _(y: Array, threshold: Nonnegative) -> Array:
     limits="-inf, inf",
     kinks="the derivative is 0 at both thresholds",
     settings=({"threshold": 1.0}, {"threshold": 0.1}, {"threshold": 0.0}),
+    slopes=lambda **_: (0.0, 1.0),
 )
 def soft_shrink(x: Array, threshold: Nonnegative = 0.5) -> Array:
     """Soft thresholding: 0 between the thresholds, the input moved towards 0 by the threshold outside."""
