@@ -159,7 +159,7 @@ def _(el: Elementary, x: Array) -> Array:
     return el.beside_root(roots.LISHT_CURVATURE, a, 0.0, value)
 
 
-# -- mish: x n/(n + 2), n = w (w + 2), w = exp(x) -----------------------------------------------------------------
+# -- mish: x n/(n + 2) = x - 2 x/(n + 2), n = w (w + 2), w = exp(x) -----------------------------------------------
 
 
 @elementwise(
@@ -174,8 +174,11 @@ def mish(el: Elementary, x: Array) -> Array:
     z = el.upper(low, el.saturation)
     E = el.exp(z, None, el.shift)
     e = E * 2.0**-el.shift
-    product = el.exp(z, None, el.shift, factor=2.0 * low + low * e)  # x n; not low * (2 + e), which rounds twice
-    return jnp.where(x > el.saturation, x, product / (E * (2.0 + e) + 2.0 ** (el.shift + 1)))
+    left = el.exp(z, None, el.shift, factor=2.0 * z + z * e)  # x n; not z * (2 + e), which rounds twice
+    right = z * -(2.0 ** (el.shift + 1))  # small beside x, and its errors with it
+    is_right = z > 2.0**-20  # below, it may be subnormal
+    part = jnp.where(is_right, right, left) / (E * (2.0 + e) + 2.0 ** (el.shift + 1))
+    return jnp.where(is_right, x + part, part)
 
 
 @mish.derivative
