@@ -7,8 +7,7 @@ TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
 # What `make wheel-test` asks: what a missing file, dependency or entry point would break. WHEEL_TESTS=tests asks all.
-WHEEL_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,public_api imports docstrings release cli convert dialects pickle \
-  processes))
+WHEEL_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,public_api imports docstrings release cli convert dialects pickle))
 
 # For a new virtual environment; --system-site-packages finds a JAX and a PyTorch that the machine has already.
 VENVFLAGS ?=
