@@ -3,20 +3,20 @@
 Formulas become MathML and pictures SVG, so that pages need neither a script nor the network to show them.
 """
 
-import io
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-import matplotlib as mpl
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-import jaxact
 from jaxact._src import catalogue, curves, overview
 
-mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "jaxact", "font.family": "sans-serif"})
+sys.path.insert(0, str(Path(__file__).parent))
+import pictures
 
 TITLES = {
     "elementwise": "Elementwise",
@@ -33,7 +33,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for entry in entries:
         files.append(File.generated(config, f"activations/{entry.name}.md", content=_page(entry)))
     for name in catalogue.activations():
-        files.append(File.generated(config, f"activations/{name}.svg", content=_picture(name)))
+        for theme in curves.THEMES:
+            content = pictures.picture(name, theme)
+            files.append(File.generated(config, f"activations/{name}-{theme}.svg", content=content))
     files.append(File.generated(config, "gallery.md", content=_gallery(entries)))
     return files
 
@@ -49,12 +51,9 @@ def _typeset(text: str) -> str:
     return re.sub(r"(?<![\\\w])\$([^$\n]+?)\$(?!\d)", lambda m: convert(m[1]), text)
 
 
-def _picture(name: str) -> str:
-    activation = catalogue.find(name)
-    bound = jaxact.get(activation, **overview.required(activation))
-    text = io.StringIO()
-    curves.figure([curves.sample(name, bound, -4.0, 4.0)]).savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+def _shown(name: str, text: str, folder: str = "") -> str:
+    """The picture of an activation for either palette, of which the theme shows one."""
+    return " ".join(f"![{text}]({folder}{name}-{theme}.svg#only-{theme})" for theme in curves.THEMES)
 
 
 def _gallery(entries: list[overview.Entry]) -> str:
@@ -64,7 +63,7 @@ def _gallery(entries: list[overview.Entry]) -> str:
         for entry in entries:
             if entry.kind == kind:
                 drawn = entry.name in catalogue.activations()
-                picture = f"![Curve of {entry.name}](activations/{entry.name}.svg)" if drawn else ""
+                picture = _shown(entry.name, f"Curve of {entry.name}", "activations/") if drawn else ""
                 lines += [f"[{picture} {entry.name}](activations/{entry.name}.md)", ""]
         lines += ["</div>", ""]
     return "\n".join(lines)
@@ -83,7 +82,7 @@ def _sections(activation: overview.Activation) -> Iterator[str]:
     yield f"{_escaped(activation.definition.facts.doc)}\n"
     if facts["formula"]:
         yield f"$${facts['formula']}$$\n"
-    yield f"![Curve of {name} with its derivatives]({name}.svg)\n"
+    yield _shown(name, f"Curve of {name} with its derivatives") + "\n"
     yield f"```python\njaxact.{name}{activation.__signature__}\n```\n"
     if facts["parameters"]:
         yield "| parameter | |\n|---|---|"
