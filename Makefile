@@ -12,7 +12,7 @@ WHEEL_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,public_api imports docstr
 # For a new virtual environment; --system-site-packages finds a JAX and a PyTorch that the machine has already.
 VENVFLAGS ?=
 
-.PHONY: demo test wheel-test properties soak mutation test-gpu-compile test-gpu bench-gpu cuda peers lint format docs accuracy bench clean
+.PHONY: demo test wheel-test properties soak mutation test-gpu-compile test-gpu bench-gpu cuda peers lint format docs gallery accuracy bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -47,6 +47,10 @@ lint: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The picture of all activations for the README and the home page, light and dark.
+gallery: $(VENV)/.docs
+	$(BIN)/python docs/pictures.py
 
 # The site, without the network; a warning is an error.
 docs: $(VENV)/.docs

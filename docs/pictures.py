@@ -1,6 +1,6 @@
 """The pictures of the activations: one of each for its page, and all of them in one for the README.
 
-``python docs/pictures.py`` draws the latter, ``docs/images/gallery-light.svg`` and ``gallery-dark.svg``.
+``make gallery`` draws the latter, ``docs/images/gallery-light.svg`` and ``gallery-dark.svg``.
 """
 
 import functools
