@@ -32,7 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     entries = overview.entries()
     for entry in entries:
         files.append(File.generated(config, f"activations/{entry.name}.md", content=_page(entry)))
-    for name in catalogue.activations():
+    for name in pictures.drawn():
         for theme in curves.THEMES:
             content = pictures.picture(name, theme)
             files.append(File.generated(config, f"activations/{name}-{theme}.svg", content=content))
@@ -57,21 +57,29 @@ def _shown(name: str, text: str, folder: str = "") -> str:
 
 
 def _gallery(entries: list[overview.Entry]) -> str:
-    lines = ["# Gallery", "", "Value, first and second derivative of every activation; click for its page.", ""]
+    lines = [
+        "# Gallery",
+        "",
+        "Value, first and second derivative of every activation; click for its page. What is",
+    ]
+    lines += ["over rows is drawn as the first entry of the row (x, 0), what is gated in its gate beside a 1.", ""]
+    drawn = pictures.drawn()
     for kind, title in TITLES.items():
         lines += [f"## {title}", "", '<div class="gallery" markdown>', ""]
-        for entry in entries:
-            if entry.kind == kind:
-                drawn = entry.name in catalogue.activations()
-                picture = _shown(entry.name, f"Curve of {entry.name}", "activations/") if drawn else ""
-                lines += [f"[{picture} {entry.name}](activations/{entry.name}.md)", ""]
+        names = [entry.name for entry in entries if entry.kind == kind]
+        for name in filter(drawn.__contains__, names):
+            lines += [f"[{_shown(name, f'Curve of {name}', 'activations/')} {name}](activations/{name}.md)", ""]
         lines += ["</div>", ""]
+        if others := [f"[{name}](activations/{name}.md)" for name in names if name not in drawn]:
+            lines += [f"And, no functions of one number: {', '.join(others)}.", ""]
     return "\n".join(lines)
 
 
 def _page(entry: overview.Entry) -> str:
     if entry.name in catalogue.functions():
-        return f"# {entry.name}\n\n::: jaxact.{entry.name}\n"
+        name = entry.name
+        curve = _shown(name, f"Curve of {name} with its derivatives") if name in pictures.drawn() else ""
+        return f"# {name}\n\n{curve}\n\n::: jaxact.{name}\n"
     return "\n".join(_sections(catalogue.find(entry.name)))
 
 

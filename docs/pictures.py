@@ -11,7 +11,6 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-import jaxact
 from jaxact._src import catalogue, curves, overview
 
 mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "jaxact", "font.family": "sans-serif"})
@@ -22,9 +21,16 @@ COLUMNS = 9
 
 @functools.cache
 def sampled(name: str) -> curves.Curve:
-    """The curve of an activation, with what its record's first setting gives to parameters without a default."""
-    activation = catalogue.find(name)
-    return curves.sample(name, jaxact.get(activation, **overview.required(activation)), -4.0, 4.0)
+    """The curve of an activation."""
+    function = curves.function_of(catalogue.find(name))
+    if function is None:
+        raise ValueError(f"{name} is no function of one number")
+    return curves.sample(name, function, -4.0, 4.0)
+
+
+def drawn() -> list[str]:
+    """The names of all that have a curve, in alphabetical order."""
+    return [e.name for e in overview.entries() if curves.function_of(catalogue.find(e.name)) is not None]
 
 
 def picture(name: str, theme: str) -> str:
@@ -34,7 +40,7 @@ def picture(name: str, theme: str) -> str:
 
 def gallery(theme: str) -> str:
     """The SVG of all activations, in alphabetical order."""
-    names = sorted(catalogue.activations())
+    names = drawn()
     rows = math.ceil(len(names) / COLUMNS)
     colours = curves.THEMES[theme]
     figure = Figure(figsize=(1.35 * COLUMNS, 1.2 * rows), layout="constrained")

@@ -73,24 +73,25 @@ def list_command(options: argparse.Namespace) -> Report:
 
 def show_command(options: argparse.Namespace) -> Report:
     """Formula, parameters, range, kinks, accuracy, memory and names of one activation, and its curve."""
-    data = overview.facts(_found(options.name))
+    found = _found(options.name)
+    data = overview.facts(found)
     table = Table.grid(padding=(0, 2))
     for key, value in data.items():
         if value:
             table.add_row(Text(key, style="bold"), _cell(value))
-    drawn = "formula" in data or options.plot is not None
+    drawn = curves.function_of(found) is not None or options.plot is not None
     return Report(data, _with_plot(table, [data["name"]], options) if drawn else table)
 
 
 def compare_command(options: argparse.Namespace) -> Report:
     """Several activations side by side: their facts, and their curves in one plot."""
-    facts = [_activation(name).definition.facts for name in options.names]
+    facts = [overview.facts(_found(name)) for name in options.names]
     columns = ("name", "formula", "range", "limits", "kinks")
     table = _table(*columns)
-    rows = [{column: getattr(f, column) for column in columns} for f in facts]
-    for row in rows:
-        table.add_row(*row.values())
-    return Report(rows, _with_plot(table, [f.name for f in facts], options))
+    rows = [{column: f.get(column, "") for column in columns} for f in facts]
+    for row, f in zip(rows, facts):
+        table.add_row(*(row | {"formula": row["formula"] or f["summary"]}).values())
+    return Report(rows, _with_plot(table, [f["name"] for f in facts], options))
 
 
 def _found(name: str) -> Any:
@@ -100,12 +101,11 @@ def _found(name: str) -> Any:
         raise UserError(str(error)) from None
 
 
-def _activation(name: str) -> overview.Activation:
-    """One with a record, which can be drawn and timed."""
-    found = _found(name)
-    if not overview.has_record(found):
+def _curve(name: str) -> Callable[..., Any]:
+    function = curves.function_of(_found(name))
+    if function is None:
         raise UserError(f"{name} has no curve: it is no function of one number")
-    return found
+    return function
 
 
 def _cell(value: Any) -> str:
@@ -124,9 +124,7 @@ def _with_plot(view: RenderableType, names: Sequence[str], options: argparse.Nam
     if options.plot is not None and not options.plot.suffix:
         raise UserError(f"--plot needs a file that ends in .svg, .png or .pdf, got {options.plot}")
     _devices()
-    found = [_activation(name) for name in names]
-    bound = [jaxact.get(activation, **overview.required(activation)) for activation in found]
-    drawn = [curves.sample(name, activation, low, high) for name, activation in zip(names, bound)]
+    drawn = [curves.sample(name, _curve(name), low, high) for name in names]
     try:
         if options.plot is None:
             return Group(view, "", Text.from_ansi(curves.in_terminal(drawn)))
@@ -292,7 +290,7 @@ def bench_command(options: argparse.Namespace) -> Report:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise UserError(f"gradients need a float dtype, got {options.dtype!r}; for example {', '.join(DTYPES)}")
     for name in options.names:
-        _activation(name)
+        _curve(name)
     _devices()
     try:
         x = jnp.linspace(-6.0, 6.0, options.size).astype(dtype)
@@ -308,9 +306,9 @@ def bench_command(options: argparse.Namespace) -> Report:
 
 
 def _bench(name: str, x: jax.Array, rounds: int) -> dict[str, Any]:
-    activation = _activation(name)
-    own = jaxact.get(activation, **overview.required(activation))
-    peer = None if overview.required(activation) else getattr(jax.nn, activation.__name__, None)
+    activation, own = _found(name), _curve(name)
+    comparable = overview.has_record(activation) and not overview.required(activation)
+    peer = getattr(jax.nn, activation.__name__, None) if comparable else None
     parts: dict[str, Callable[[Any], Callable[..., Any]]] = {
         "forward": jax.jit,
         "both": lambda f: jax.jit(lambda v: jax.vjp(f, v)[1](v)),

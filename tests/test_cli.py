@@ -58,8 +58,8 @@ def test_show_what_has_no_record(capsys):
     assert data(capsys, "show", "rrelu")["kind"] == "trainable"
 
 
-@pytest.mark.parametrize("name", ["softcap", "softmax", "entmax"])
-def test_show_what_needs_a_parameter_or_a_row(name, capsys):
+@pytest.mark.parametrize("name", ["softcap", "softmax", "entmax", "swiglu_oai", "rational"])
+def test_show_what_needs_a_parameter_or_a_row_or_has_no_record(name, capsys):
     assert "f'" in run(capsys, "show", name)
 
 
@@ -152,14 +152,14 @@ def test_bench(capsys):
     [
         (["show", "gelo"], ["unknown activation 'gelo'", "gelu"]),
         (["compare", "gelu", "nothing like it"], ["unknown activation"]),
-        (["compare", "gelu", "swiglu"], ["swiglu has no curve"]),
+        (["compare", "gelu", "maxout"], ["maxout has no curve"]),
         (["show", "gelu", "--between", "1", "-1"], ["--between", "got 1 and -1"]),
         (["show", "gelu", "--plot", "/no/such/folder/a.svg"], ["can't write /no/such/folder/a.svg"]),
         (["show", "gelu", "--plot", "a.nonsense"], ["can't write a.nonsense", "nonsense"]),
         (["show", "gelu", "--plot", "/"], ["ends in .svg", "got /"]),
         (["show", "gelu", "--between", "nan", "1"], ["--between", "got nan and 1"]),
         (["show", "gelu", "--between", "0", "1e39"], ["--between", "got 0 and 1e+39"]),
-        (["show", "swiglu", "--plot", "a.svg"], ["swiglu has no curve"]),
+        (["show", "maxout", "--plot", "a.svg"], ["maxout has no curve"]),
         (["explain", "no_such_module:f", "--shape", "8"], ["can't import no_such_module"]),
         (["explain", "jaxact", "--shape", "8"], ["module:function", "'jaxact'"]),
         (["explain", "jaxact:nothing", "--shape", "8"], ["no function 'nothing'"]),

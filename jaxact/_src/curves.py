@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxact._src import overview
 from jaxact._src.rowwise import Rowwise
+from jaxact.registry import get
 
 ORDERS = ("f", "f'", "f''")
+OF_ONE_NUMBER = ("rational", "rrelu")  # functions without a record that are elementwise all the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,20 @@ class Curve:
     name: str
     x: np.ndarray
     orders: Mapping[str, np.ndarray]
+
+
+def function_of(activation: Any) -> Callable[..., Any] | None:
+    """An activation as it is drawn: a function of one number or, over rows, of a row; None where it is neither.
+
+    Parameters without a default have the values of the record's first setting. A gated activation is drawn in its
+    gate, with 1 for the other half.
+    """
+    if overview.has_record(activation):
+        bound: Callable[..., Any] = get(activation, **overview.required(activation))
+        return bound
+    if overview.kind_of(activation) == "gated":
+        return lambda gate: activation((gate, jnp.ones_like(gate)), gate_first=True)
+    return activation if activation.__name__ in OF_ONE_NUMBER else None
 
 
 def sample(name: str, activation: Callable[..., Any], low: float, high: float, points: int = 401) -> Curve:
