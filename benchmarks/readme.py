@@ -174,7 +174,7 @@ FEATURES = (
             "jax.nn": "for years",
             "keras": "for years",
             "torch": "for years",
-            "tokamax": "yes",
+            "tokamax": "in 0.0 versions",
         },
     ),
 )

@@ -24,6 +24,14 @@ TITLES = {
     "rows": "Over rows",
     "gated": "Gated",
 }
+GATED_EXAMPLE = """import jax, jax.numpy as jnp, jaxact
+from jaxact.nnx import GatedMLP
+from flax import nnx
+
+halves = jnp.linspace(-4.0, 4.0, 16).reshape(2, 8)  # gate and up of two rows, in one array
+y = jaxact.{name}(halves)
+gradient = jax.grad(lambda v: jaxact.{name}(v).sum())(halves)
+layer = GatedMLP(8, 32, "{name}", rngs=nnx.Rngs(0))"""
 FACTS = ("range", "limits", "kinks", "memory", "source")
 
 
@@ -31,7 +39,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are derived."""
     entries = overview.entries()
     for entry in entries:
-        files.append(File.generated(config, f"activations/{entry.name}.md", content=_page(entry)))
+        files.append(File.generated(config, f"activations/{entry.name}.md", content=page_of(entry)))
     for name in pictures.drawn():
         for theme in curves.THEMES:
             content = pictures.picture(name, theme)
@@ -75,11 +83,14 @@ def _gallery(entries: list[overview.Entry]) -> str:
     return "\n".join(lines)
 
 
-def _page(entry: overview.Entry) -> str:
+def page_of(entry: overview.Entry) -> str:
+    """The Markdown of an activation's page."""
     if entry.name in catalogue.functions():
         name = entry.name
         curve = _shown(name, f"Curve of {name} with its derivatives") if name in pictures.drawn() else ""
-        return f"# {name}\n\n{curve}\n\n::: jaxact.{name}\n"
+        facts = overview.facts(catalogue.find(name))
+        use = _use(GATED_EXAMPLE.format(name=name)) if entry.kind == "gated" else ""
+        return f"# {name}\n\n{curve}\n\n::: jaxact.{name}\n\n{_names(facts)}{use}"
     return "\n".join(_sections(catalogue.find(entry.name)))
 
 
@@ -93,15 +104,22 @@ def _sections(activation: overview.Activation) -> Iterator[str]:
     yield _shown(name, f"Curve of {name} with its derivatives") + "\n"
     yield f"```python\njaxact.{name}{activation.__signature__}\n```\n"
     if facts["parameters"]:
-        yield "| parameter | |\n|---|---|"
+        yield "| parameter | what it may be |\n|---|---|"
         yield from (f"| `{n}` | {_escaped(text)} |" for n, text in facts["parameters"].items())
         yield ""
-    yield "| | |\n|---|---|"
+    yield "| property | of the function |\n|---|---|"
     yield from (f"| {fact} | {_escaped(facts[fact])} |" for fact in FACTS if facts[fact])
     yield from (f"| accuracy in {dtype} | {text} |" for dtype, text in facts["accuracy"].items())
-    yield "\n## Names\n\n| dialect | name |\n|---|---|"
-    yield from (f"| {d} | {', '.join(f'`{n}`' for n in names)} |" for d, names in facts["names"].items())
-    yield f"\n## Use\n\n```python\n{_example(activation)}\n```\n"
+    yield f"\n{_names(facts)}{_use(_example(activation))}"
+
+
+def _names(facts: dict) -> str:
+    rows = [f"| {d} | {', '.join(f'`{n}`' for n in names)} |\n" for d, names in facts["names"].items()]
+    return "## Names\n\n| dialect | name |\n|---|---|\n" + "".join(rows)
+
+
+def _use(code: str) -> str:
+    return f"\n## Use\n\n```python\n{code}\n```\n"
 
 
 def _example(activation: overview.Activation) -> str:
