@@ -13,7 +13,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from jaxact._src import catalogue, curves, overview
+from jaxact._src import catalogue, curves, dialects, overview
 
 sys.path.insert(0, str(Path(__file__).parent))
 import pictures
@@ -45,6 +45,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             content = pictures.picture(name, theme)
             files.append(File.generated(config, f"activations/{name}-{theme}.svg", content=content))
     files.append(File.generated(config, "gallery.md", content=_gallery(entries)))
+    files.append(File.generated(config, "names.md", content=_all_names(entries)))
     return files
 
 
@@ -116,6 +117,25 @@ def _sections(activation: overview.Activation) -> Iterator[str]:
 def _names(facts: dict) -> str:
     rows = [f"| {d} | {', '.join(f'`{n}`' for n in names)} |\n" for d, names in facts["names"].items()]
     return "## Names\n\n| dialect | name |\n|---|---|\n" + "".join(rows)
+
+
+def _all_names(entries: list[overview.Entry]) -> str:
+    """The page that tells what each activation is called elsewhere."""
+    columns = ["jax", *dialects.DIALECTS]
+    lines = [
+        "# Names in other frameworks",
+        "",
+        "What `jaxact.get(name, dialect=...)` takes. A name may mean other",
+    ]
+    lines += ["parameters there: [From other frameworks](guides/migration.md).", ""]
+    lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for entry in entries:
+        names = overview.facts(catalogue.find(entry.name))["names"]
+        own = f"[{entry.name}](activations/{entry.name}.md)"
+        cells = [", ".join([own, *(f"`{n}`" for n in names["jax"] if n != entry.name)])]
+        cells += [", ".join(f"`{n}`" for n in names.get(dialect, ())) for dialect in dialects.DIALECTS]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _use(code: str) -> str:

@@ -24,7 +24,7 @@ def test_code_blocks_run(page):
 
 @pytest.mark.parametrize("name", ["softcap", "softmax", "swiglu_oai"])
 def test_examples_on_derived_pages_run(name, monkeypatch):
-    """Those that the site's hooks put on the page of an activation: one with a parameter, one of rows, one gated."""
+    """Those that the site puts on an activation's page: of one with a parameter, one of rows, one gated."""
     pytest.importorskip("latex2mathml", reason="the site needs jaxact[docs]")
     pytest.importorskip("mkdocs", reason="the site needs jaxact[docs]")
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
