@@ -6,13 +6,13 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 # Each test process may use both cores; more processes than cores only wait for each other.
 JOBS ?= 2
-# What is asked of an installed wheel, outside the source tree.
-WHEEL_TESTS ?= tests/test_public_api.py tests/test_pickle.py tests/test_jit_eager.py tests/test_cli.py
+# What `make wheel-test` asks: what a missing file, dependency or entry point would break. WHEEL_TESTS=tests asks all.
+WHEEL_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,public_api imports docstrings release cli convert dialects pickle))
 
 # For a new virtual environment; --system-site-packages finds a JAX and a PyTorch that the machine has already.
 VENVFLAGS ?=
 
-.PHONY: demo test wheel-test properties soak mutation test-gpu-compile test-gpu bench-gpu cuda peers lint format docs accuracy bench clean
+.PHONY: demo test wheel-test properties soak mutation test-gpu-compile test-gpu bench-gpu cuda peers lint format docs gallery accuracy bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/digits.py $(ARGS)
@@ -20,25 +20,37 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-# sdist and wheel are built, and the wheel tested in an environment of its own, from a folder without the sources.
+# sdist and wheel are built; then the tests of the sdist run on the installed wheel, in an environment and a folder of
+# their own, where the packages do not lie beside them.
 wheel-test: $(VENV)/.installed
-	rm -rf dist build/wheel
+	rm -rf dist
 	$(BIN)/python -m pip install --quiet build
 	$(BIN)/python -m build
-	mkdir -p build/wheel
-	cp -r tests pyproject.toml build/wheel/
-	$(PYTHON) -m venv build/wheel/venv
-	build/wheel/venv/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
-	cd build/wheel && venv/bin/python -m pytest $(WHEEL_TESTS) $(ARGS)
+	wheel=$$(realpath dist/*.whl) && folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	tar -xzf dist/*.tar.gz -C "$$folder" --strip-components=1 && rm -r "$$folder/jaxact" "$$folder/pallas_kernels" && \
+	$(BIN)/python -m venv "$$folder/venv" && cd "$$folder" && \
+	venv/bin/python -m pip install --quiet "$$wheel[test]" && \
+	venv/bin/python -c 'import jaxact, sysconfig; assert jaxact.__file__.startswith(sysconfig.get_path("purelib"))' && \
+	venv/bin/python -m pytest -n $(JOBS) --dist worksteal $(WHEEL_TESTS) $(ARGS)
+
+SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.citation-file-format CITATION.cff
+	$(BIN)/pre-commit validate-config
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The picture of all activations for the README and the home page, light and dark.
+gallery: $(VENV)/.docs
+	$(BIN)/python docs/pictures.py
 
 # The site, without the network; a warning is an error.
 docs: $(VENV)/.docs

@@ -9,11 +9,11 @@ import pathlib
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import cpu, memory, overhead, performance_page, scaling
+from benchmarks import cpu, memory, overhead, performance_page, readme, scaling
 from benchmarks.gpu import command as gpu
 from benchmarks.report import Report
 
-ROOT = pathlib.Path(__file__).parent.parent
+DOCS = pathlib.Path(__file__).parent.parent / "docs"
 # Each program is a few tables, each of one run.
 PROGRAMS: Mapping[str, Mapping[str, Callable[..., Report]]] = {
     "cpu": {"cpu": cpu.run},
@@ -33,9 +33,9 @@ def main(argv: list[str] | None = None) -> int:
         "programs", nargs="+", choices=[*PROGRAMS, "gpu_static", "all", "page"], help="page: only write the page"
     )
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that the programs work")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmarks" / "results", help="for the JSON")
+    parser.add_argument("--out", type=pathlib.Path, default=readme.RESULTS, help="for the JSON")
     parser.add_argument(
-        "--docs", type=pathlib.Path, default=ROOT / "docs", help="for performance.md and its figures"
+        "--docs", type=pathlib.Path, default=DOCS, help="for performance.md and its figures; README.md beside it"
     )
     options = parser.parse_args(argv)
 
@@ -51,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
             report.save(options.out / f"{table}.json")
     tables = [t for program in PROGRAMS.values() for t in program]
     performance_page.write({t: options.out / f"{t}.json" for t in tables}, options.docs)
+    if options.docs == DOCS and options.out == readme.RESULTS:
+        readme.update(DOCS.parent / "README.md")
     return 0
 
 

@@ -60,5 +60,6 @@ def _figure(report: Report, path: pathlib.Path) -> None:
     panels[0].set_yticks(range(len(names)), names, fontsize=8)
     panels[0].invert_yaxis()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.savefig(path, metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "jaxact"}):  # the same picture of the same results
+        figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

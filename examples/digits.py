@@ -228,6 +228,8 @@ def problem_with(arguments: argparse.Namespace) -> str | None:
         return f"--epochs must be at least 1, got {arguments.epochs}"
     if not arguments.out.parent.is_dir():
         return f"--out: there is no folder {str(arguments.out.parent)!r}"
+    if arguments.out.suffix not in (".png", ".svg", ".pdf"):
+        return f"--out must end in .png, .svg or .pdf, got {str(arguments.out)!r}"
     for name in arguments.activations:
         try:
             make_activation(name, 1)(jnp.zeros(1))
@@ -259,7 +261,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             results.append(train(name, data, arguments.epochs, arguments.seed, after_epoch))
     console.print(table_of(results))
-    draw(results, arguments.out)
+    try:
+        draw(results, arguments.out)
+    except OSError as error:
+        print(f"digits.py: can't write {arguments.out}: {error}", file=sys.stderr)
+        return 2
     console.print(f"Wrote {arguments.out}")
     return 0
 

@@ -16,8 +16,11 @@ import contextlib
 import dataclasses
 import functools
 import math
+import socket
 import sys
 import sysconfig
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -208,12 +211,32 @@ class Trainer:
 
 
 class Checkpoints:
-    """The last two states, each with the losses up to it."""
+    """The last two states, each with its model's size and the losses up to it.
 
-    def __init__(self, folder: Path):
-        self.manager = ocp.CheckpointManager(
-            folder.absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2)
-        )
+    Raises:
+      OSError: The folder can't be written.
+      ValueError: It holds another model, or something else.
+    """
+
+    def __init__(self, folder: Path, size: Size):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        self.size = {n: v for n, v in dataclasses.asdict(size).items() if n != "remat"}  # which changes no result
+        options = ocp.CheckpointManagerOptions(max_to_keep=2)
+        self.manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        if self.manager.latest_step() is not None and (found := self._size_found(folder)) != self.size:
+            self.manager.close()
+            raise ValueError(f"--checkpoint {folder} holds a model of {_shown(found)}, not of {_shown(self.size)}")
+
+    def _size_found(self, folder: Path) -> dict[str, Any]:
+        wanted = ocp.args.Composite(size=ocp.args.JsonRestore())
+        try:
+            found: dict[str, Any] = self.manager.restore(self.manager.latest_step(), args=wanted)["size"]
+        except (OSError, KeyError, ValueError):
+            self.manager.close()
+            raise ValueError(f"--checkpoint {folder} holds something else than this model's checkpoints") from None
+        return found
 
     def restore(self, trainer: Trainer) -> list[float]:
         """Put the newest state into the trainer, and return its losses."""
@@ -231,7 +254,11 @@ class Checkpoints:
         return list(found["losses"])
 
     def save(self, trainer: Trainer, losses: Sequence[float]) -> None:
-        parts = {"state": ocp.args.StandardSave(trainer.state), "losses": ocp.args.JsonSave(list(losses))}
+        parts = {
+            "size": ocp.args.JsonSave(self.size),
+            "state": ocp.args.StandardSave(trainer.state),
+            "losses": ocp.args.JsonSave(list(losses)),
+        }
         self.manager.save(len(losses), args=ocp.args.Composite(**parts))
 
     def close(self) -> None:
@@ -239,13 +266,22 @@ class Checkpoints:
         self.manager.close()
 
 
-def train(options: argparse.Namespace, trainer: Trainer, corpus: np.ndarray, console: Console) -> list[float]:
+def _shown(size: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in size.items())
+
+
+def train(
+    options: argparse.Namespace,
+    trainer: Trainer,
+    checkpoints: Checkpoints | None,
+    corpus: np.ndarray,
+    console: Console,
+) -> list[float]:
     """Train up to the wanted number of steps, from the newest checkpoint on."""
     with contextlib.ExitStack() as stack:
-        checkpoints = None
         losses: list[float] = []
-        if options.checkpoint:
-            checkpoints = stack.enter_context(contextlib.closing(Checkpoints(options.checkpoint)))
+        if checkpoints:
+            stack.enter_context(contextlib.closing(checkpoints))
             losses = checkpoints.restore(trainer)
         if losses:
             console.print(f"Resumed after step {len(losses)}")
@@ -285,6 +321,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--coordinator", help="host:port of process 0, for several processes")
     number("--num-processes", help="how many there are")
     number("--process-id", help="which of them this is")
+    number("--patience", default=300, help="seconds to wait for the other processes (300)")
     for name, default in (("layers", 4), ("width", 128), ("heads", 4), ("context", 128), ("batch", 16)):
         number(f"--{name}", default=default, help=f"({default})")
     parser.add_argument("--activation", default="swiglu", help="of GatedMLP, such as swiglu_oai (swiglu)")
@@ -297,16 +334,24 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def problems(options: argparse.Namespace) -> Iterator[str]:
     """What is wrong with the options, as far as they tell without devices."""
-    for name in ("steps", "save_every", "layers", "width", "heads", "context", "batch"):
+    for name in ("steps", "save_every", "layers", "width", "heads", "context", "batch", "patience"):
         if getattr(options, name) < 1:
             yield f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}"
     if options.heads > 0 and options.width % options.heads:
         yield f"--width {options.width} must be divisible by --heads {options.heads}"
     if not options.out.parent.is_dir():
         yield f"--out: there is no folder {str(options.out.parent)!r}"
+    if options.out.suffix not in (".png", ".svg", ".pdf"):
+        yield f"--out must end in .png, .svg or .pdf, got {str(options.out)!r}"
     together = (options.coordinator, options.num_processes, options.process_id)
     if None in together and together != (None, None, None):
         yield "--coordinator, --num-processes and --process-id belong together"
+    elif options.coordinator:
+        host, _, port = options.coordinator.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            yield f"--coordinator is host:port, got {options.coordinator!r}"
+        if not 0 <= options.process_id < options.num_processes:
+            yield f"--process-id must be below --num-processes {options.num_processes}, got {options.process_id}"
 
 
 def mesh_of(text: str | None, options: argparse.Namespace) -> Mesh:
@@ -333,28 +378,77 @@ def mesh_of(text: str | None, options: argparse.Namespace) -> Mesh:
 
 
 def connect(options: argparse.Namespace) -> None:
-    """Join the other processes, if there are any."""
-    if options.coordinator:
-        jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        jax.distributed.initialize(options.coordinator, options.num_processes, options.process_id)
+    """Join the other processes, if there are any.
+
+    Raises:
+      ValueError: The coordinator can't be reached, for which JAX would abort the process.
+    """
+    if not options.coordinator:
+        return
+    host, _, port = options.coordinator.rpartition(":")
+    if options.process_id == 0:
+        listen(int(port))
+    else:
+        reach(host.strip("[]"), int(port), options.patience)
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(
+        options.coordinator,
+        options.num_processes,
+        options.process_id,
+        initialization_timeout=options.patience,
+    )
+
+
+def listen(port: int) -> None:
+    """Find out whether process 0 can be the coordinator."""
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise ValueError(f"--coordinator: port {port} can't be used: {error}") from None
+
+
+def reach(host: str, port: int, patience: float) -> None:
+    """Wait until somebody listens there."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=patience).close()
+            return
+        except OSError as error:
+            if time.monotonic() >= end:
+                raise ValueError(f"--coordinator: no answer from {host}:{port} in {patience} s: {error}") from None
+        time.sleep(min(0.5, max(0.0, end - time.monotonic())))
+
+
+def prepared(options: argparse.Namespace) -> tuple[Size, Mesh, Checkpoints | None]:
+    """All that can be refused before anything is trained.
+
+    Raises:
+      OSError: The picture or the checkpoints can't be written.
+      TypeError, ValueError: Something else is wrong with the options.
+    """
+    for problem in problems(options):
+        raise ValueError(problem)
+    with tempfile.TemporaryFile(dir=options.out.parent):
+        pass
+    connect(options)  # before anything is computed
+    mesh = mesh_of(options.mesh, options)
+    GatedMLP(1, 1, options.activation, rngs=nnx.Rngs(0))  # refuses an activation that has no gated form
+    size = Size(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Size)})
+    return size, mesh, Checkpoints(options.checkpoint, size) if options.checkpoint else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = parsed(argv)
     try:
-        for problem in problems(options):
-            raise ValueError(problem)
-        connect(options)  # before anything is computed
-        mesh = mesh_of(options.mesh, options)
-        GatedMLP(1, 1, options.activation, rngs=nnx.Rngs(0))  # refuses an activation that has no gated form
-    except (TypeError, ValueError) as error:
+        size, mesh, checkpoints = prepared(options)
+    except (OSError, TypeError, ValueError) as error:
         print(f"lm.py: {error}", file=sys.stderr)
         return 2
     console = Console(quiet=jax.process_index() > 0)
-    size = Size(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Size)})
     trainer = Trainer(size, mesh, options.seed, options.rate)
     corpus = text()
-    losses = train(options, trainer, corpus, console)
+    losses = train(options, trainer, checkpoints, corpus, console)
     if options.sample > 0:
         sample = trainer.sample(corpus[: options.context], options.sample, options.seed)
         console.print(sample, markup=False, highlight=False, soft_wrap=True)

@@ -119,14 +119,25 @@ def draw_maps(results: Sequence[Result], path: Path, digits: int = 6) -> None:
     plt.close(figure)
 
 
+def problem_with(options: argparse.Namespace) -> str | None:
+    """Why nothing can be trained, in one line, or None."""
+    if options.steps < 1:
+        return f"--steps must be at least 1, got {options.steps}"
+    if not options.out.parent.is_dir():
+        return f"--out: there is no folder {str(options.out.parent)!r}"
+    if options.out.suffix not in (".png", ".svg", ".pdf"):
+        return f"--out must end in .png, .svg or .pdf, got {str(options.out)!r}"
+    return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=400, help="of training, for each (400)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and batches (0)")
     parser.add_argument("--out", type=Path, default=Path("attention.png"), help="the picture (attention.png)")
     options = parser.parse_args(argv)
-    if options.steps < 1 or not options.out.parent.is_dir():
-        wrong = f"--steps {options.steps}" if options.steps < 1 else f"no folder {str(options.out.parent)!r}"
+    wrong = problem_with(options)
+    if wrong:
         print(f"sparse_attention.py: {wrong}", file=sys.stderr)
         return 2
     results = [train(name, options.steps, options.seed) for name in NAMES]
@@ -135,7 +146,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         table.add_row(r.name, f"{r.accuracy:.3f}", f"{r.pixels:.1f}")
     console = Console()
     console.print(table)
-    draw_maps(results, options.out)
+    try:
+        draw_maps(results, options.out)
+    except OSError as error:
+        print(f"sparse_attention.py: can't write {options.out}: {error}", file=sys.stderr)
+        return 2
     console.print(f"Wrote {options.out}")
     return 0
 

@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import importlib
 import importlib.metadata
+import io
 import itertools
 import json
 import os
@@ -16,7 +17,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import flax
 import jax
@@ -30,6 +31,7 @@ from jaxact import convert
 from jaxact._src import catalogue, curves, dialects, engine, overview, select, selfcheck, timing
 from jaxact._src.kernels import why_not_here
 
+LARGEST = float(jnp.finfo(jnp.float32).max)
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
 
 
@@ -61,6 +63,8 @@ def list_command(options: argparse.Namespace) -> Report:
     for e in chosen:
         table.add_row(e.name, e.kind, ", ".join(e.aliases), e.summary)
     table.caption = f"{len(chosen)} activations; `jaxact show NAME` tells more"
+    if not chosen:
+        return Report([], f"no activation has {text!r} in its name or description; `jaxact list` shows them all")
     return Report([dataclasses.asdict(e) for e in chosen], table)
 
 
@@ -69,23 +73,25 @@ def list_command(options: argparse.Namespace) -> Report:
 
 def show_command(options: argparse.Namespace) -> Report:
     """Formula, parameters, range, kinks, accuracy, memory and names of one activation, and its curve."""
-    data = overview.facts(_found(options.name))
+    found = _found(options.name)
+    data = overview.facts(found)
     table = Table.grid(padding=(0, 2))
     for key, value in data.items():
         if value:
             table.add_row(Text(key, style="bold"), _cell(value))
-    return Report(data, _with_plot(table, [data["name"]], options) if "formula" in data else table)
+    drawn = curves.function_of(found) is not None or options.plot is not None
+    return Report(data, _with_plot(table, [data["name"]], options) if drawn else table)
 
 
 def compare_command(options: argparse.Namespace) -> Report:
     """Several activations side by side: their facts, and their curves in one plot."""
-    facts = [_activation(name).definition.facts for name in options.names]
+    facts = [overview.facts(_found(name)) for name in options.names]
     columns = ("name", "formula", "range", "limits", "kinks")
     table = _table(*columns)
-    rows = [{column: getattr(f, column) for column in columns} for f in facts]
-    for row in rows:
-        table.add_row(*row.values())
-    return Report(rows, _with_plot(table, [f.name for f in facts], options))
+    rows = [{column: f.get(column, "") for column in columns} for f in facts]
+    for row, f in zip(rows, facts):
+        table.add_row(*(row | {"formula": row["formula"] or f["summary"]}).values())
+    return Report(rows, _with_plot(table, [f["name"] for f in facts], options))
 
 
 def _found(name: str) -> Any:
@@ -95,12 +101,11 @@ def _found(name: str) -> Any:
         raise UserError(str(error)) from None
 
 
-def _activation(name: str) -> overview.Activation:
-    """One with a record, which can be drawn and timed."""
-    found = _found(name)
-    if not overview.has_record(found):
-        raise UserError(f"{name} has no curve to compare: it is no function of one number")
-    return found
+def _curve(name: str) -> Callable[..., Any]:
+    function = curves.function_of(_found(name))
+    if function is None:
+        raise UserError(f"{name} has no curve: it is no function of one number")
+    return function
 
 
 def _cell(value: Any) -> str:
@@ -112,13 +117,14 @@ def _cell(value: Any) -> str:
 def _with_plot(view: RenderableType, names: Sequence[str], options: argparse.Namespace) -> RenderableType:
     """The view and the curves under it; or a file of them, where `--plot` names one."""
     low, high = options.between
-    if low >= high:
-        raise UserError(f"--between needs a smaller and a larger number, got {low:g} and {high:g}")
+    if not -LARGEST <= low < high <= LARGEST:
+        raise UserError(f"--between needs a smaller and a larger number of float32, got {low:g} and {high:g}")
     if options.json and options.plot is None:
         return view
-    found = [_activation(name) for name in names]
-    bound = [jaxact.get(activation, **overview.required(activation)) for activation in found]
-    drawn = [curves.sample(name, activation, low, high) for name, activation in zip(names, bound)]
+    if options.plot is not None and not options.plot.suffix:
+        raise UserError(f"--plot needs a file that ends in .svg, .png or .pdf, got {options.plot}")
+    _devices()
+    drawn = [curves.sample(name, _curve(name), low, high) for name in names]
     try:
         if options.plot is None:
             return Group(view, "", Text.from_ansi(curves.in_terminal(drawn)))
@@ -164,7 +170,7 @@ def _overview() -> Report:
             "kind": d.device_kind,
             "compute_capability": getattr(d, "compute_capability", None),
         }
-        for d in jax.devices()
+        for d in _devices()
     ]
     here = engine.here()
     obstacle = why_not_here(here.platform, here.compute_capability) or here.obstacle
@@ -185,6 +191,15 @@ def _overview() -> Report:
     return Report(data, table)
 
 
+def _devices() -> list[jax.Device]:
+    try:
+        return jax.devices()
+    except (AssertionError, RuntimeError) as error:  # the former, without words, where a plugin is not installed
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        why = str(error).partition("\n")[0] or "its plugin is not installed"
+        raise UserError(f"JAX finds no device with JAX_PLATFORMS={asked!r}: {why}") from None
+
+
 # -- explain ------------------------------------------------------------------------------------------------------
 
 
@@ -193,6 +208,7 @@ def explain_command(options: argparse.Namespace) -> Report:
     function = _imported(options.function)
     shapes = [_shape(text) for text in options.shape]
     dtype = _dtype(options.dtype)
+    _devices()
     arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
     try:
         rows = jaxact.explain(function, *arguments, platform=options.platform, gpu=options.gpu)
@@ -234,8 +250,10 @@ def _dtype(text: str) -> Any:
         dtype = jnp.dtype(DTYPES.get(text, text))
     except TypeError:
         raise UserError(f"unknown dtype {text!r}; for example {', '.join(DTYPES)}") from None
-    if dtype.kind == "c":
+    if dtype.kind not in "iuf" and not jnp.issubdtype(dtype, jnp.floating):
         raise UserError(f"activations take real dtypes, got {text!r}; for example {', '.join(DTYPES)}")
+    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        raise UserError(f"{dtype.name} needs 64 bits: set JAX_ENABLE_X64=1")
     return dtype
 
 
@@ -268,8 +286,17 @@ def convert_command(options: argparse.Namespace) -> Report:
 
 def bench_command(options: argparse.Namespace) -> Report:
     """Forward, and forward and backward, beside the function of that name in jax.nn, in one interleaved run."""
-    x = jnp.linspace(-6.0, 6.0, options.size).astype(_dtype(options.dtype))
-    data = [_bench(name, x, options.rounds) for name in options.names]
+    dtype = _dtype(options.dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise UserError(f"gradients need a float dtype, got {options.dtype!r}; for example {', '.join(DTYPES)}")
+    for name in options.names:
+        _curve(name)
+    _devices()
+    try:
+        x = jnp.linspace(-6.0, 6.0, options.size).astype(dtype)
+        data = [_bench(name, x, options.rounds) for name in options.names]
+    except jax.errors.JaxRuntimeError as error:
+        raise UserError(f"{options.size} elements are too many here: {_first_line(error)}") from None
     table = _table("name", "forward, ms", "of jax.nn", "with backward, ms", "of jax.nn")
     for row in data:
         cells = [(f"{row[part]['milliseconds']:.3f}", _versus(row[part])) for part in ("forward", "both")]
@@ -279,9 +306,9 @@ def bench_command(options: argparse.Namespace) -> Report:
 
 
 def _bench(name: str, x: jax.Array, rounds: int) -> dict[str, Any]:
-    activation = _activation(name)
-    own = jaxact.get(activation, **overview.required(activation))
-    peer = None if overview.required(activation) else getattr(jax.nn, activation.__name__, None)
+    activation, own = _found(name), _curve(name)
+    comparable = overview.has_record(activation) and not overview.required(activation)
+    peer = getattr(jax.nn, activation.__name__, None) if comparable else None
     parts: dict[str, Callable[[Any], Callable[..., Any]]] = {
         "forward": jax.jit,
         "both": lambda f: jax.jit(lambda v: jax.vjp(f, v)[1](v)),
@@ -317,8 +344,15 @@ def _table(*columns: str) -> Table:
     return table
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells in one line what is wrong, like everything else here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="jaxact", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = _Parser(prog="jaxact", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--version", action="version", version=jaxact.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -367,10 +401,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _several(text: str) -> int:
-    number = int(text)
-    if number < 2:
-        raise argparse.ArgumentTypeError(f"must be at least 2, got {number}")
-    return number
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 2, got {text!r}")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -380,6 +413,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       0; 1 where `doctor --selfcheck` finds a kernel that is wrong; or 2 where the user's input is at
       fault, which one line on standard error tells.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without the letters of a curve
     options = _parser().parse_args(argv)
     try:
         report: Report = options.run(options)
@@ -389,5 +424,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(report.data, indent=1))
     else:
-        Console().print(report.view)
+        Console(markup=False, highlight=False).print(report.view)  # an interval is no markup
     return report.exit_code

@@ -1,5 +1,6 @@
 """The ``jaxact`` command: what it prints, as text and as JSON, and one line for what a user gets wrong."""
 
+import io
 import json
 import sys
 
@@ -34,6 +35,9 @@ def test_list_filters(capsys):
     assert "hard_silu" in {row["name"] for row in data(capsys, "list", "SWISH", "--kind", "elementwise")}
     assert {"prelu", "rational", "snake"} <= {row["name"] for row in data(capsys, "list", "--kind", "trainable")}
     assert "swiglu" in run(capsys, "list", "swiglu")
+    assert "[min_val, max_val]" in run(capsys, "list", "gelu_clipped"), "brackets are no markup"
+    assert data(capsys, "list", "no such") == []
+    assert "no activation has 'no such'" in run(capsys, "list", "no such")
 
 
 def test_show(capsys):
@@ -54,8 +58,8 @@ def test_show_what_has_no_record(capsys):
     assert data(capsys, "show", "rrelu")["kind"] == "trainable"
 
 
-@pytest.mark.parametrize("name", ["softcap", "softmax", "entmax"])
-def test_show_what_needs_a_parameter_or_a_row(name, capsys):
+@pytest.mark.parametrize("name", ["softcap", "softmax", "entmax", "swiglu_oai", "rational"])
+def test_show_what_needs_a_parameter_or_a_row_or_has_no_record(name, capsys):
     assert "f'" in run(capsys, "show", name)
 
 
@@ -148,10 +152,14 @@ def test_bench(capsys):
     [
         (["show", "gelo"], ["unknown activation 'gelo'", "gelu"]),
         (["compare", "gelu", "nothing like it"], ["unknown activation"]),
-        (["compare", "gelu", "swiglu"], ["swiglu has no curve"]),
+        (["compare", "gelu", "maxout"], ["maxout has no curve"]),
         (["show", "gelu", "--between", "1", "-1"], ["--between", "got 1 and -1"]),
         (["show", "gelu", "--plot", "/no/such/folder/a.svg"], ["can't write /no/such/folder/a.svg"]),
         (["show", "gelu", "--plot", "a.nonsense"], ["can't write a.nonsense", "nonsense"]),
+        (["show", "gelu", "--plot", "/"], ["ends in .svg", "got /"]),
+        (["show", "gelu", "--between", "nan", "1"], ["--between", "got nan and 1"]),
+        (["show", "gelu", "--between", "0", "1e39"], ["--between", "got 0 and 1e+39"]),
+        (["show", "maxout", "--plot", "a.svg"], ["maxout has no curve"]),
         (["explain", "no_such_module:f", "--shape", "8"], ["can't import no_such_module"]),
         (["explain", "jaxact", "--shape", "8"], ["module:function", "'jaxact'"]),
         (["explain", "jaxact:nothing", "--shape", "8"], ["no function 'nothing'"]),
@@ -164,6 +172,10 @@ def test_bench(capsys):
         (["convert", '{"class_name": "Nothing"}', "--from", "keras"], ["Nothing"]),
         (["convert", "{", "--from", "keras"], ["Expecting"]),
         (["bench", "silu", "--dtype", "complex64"], ["complex64"]),
+        (["bench", "silu", "--dtype", "int32"], ["float dtype", "'int32'"]),
+        (["bench", "silu", "--dtype", "f64"], ["JAX_ENABLE_X64=1"]),
+        (["bench", "silu", "--size", str(10**15)], ["too many"]),
+        (["explain", "jaxact:silu", "--shape", "8", "--dtype", "f64"], ["JAX_ENABLE_X64=1"]),
     ],
 )
 def test_what_a_user_gets_wrong(argv, words, capsys):
@@ -175,9 +187,39 @@ def test_what_a_user_gets_wrong(argv, words, capsys):
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["no such command"], ["bench", "silu", "--size", "0"], ["list", "--kind", "x"]]
+    ("argv", "words"),
+    [
+        ([], "required: COMMAND"),
+        (["no such command"], "invalid choice: 'no such command'"),
+        (["list", "--kind", "x"], "invalid choice: 'x'"),
+        (["bench", "silu", "--size", "0"], "at least 2, got '0'"),
+        (["bench", "silu", "--rounds", "many"], "at least 2, got 'many'"),
+    ],
 )
-def test_what_argparse_refuses(argv):
+def test_what_argparse_refuses(argv, words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(argv)
     assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+
+
+@pytest.mark.parametrize("argv", [["doctor"], ["show", "gelu"], ["bench", "gelu"]])
+@pytest.mark.parametrize("error", [AssertionError(), RuntimeError("no such backend\nand so on")])
+def test_without_a_device(argv, error, capsys, monkeypatch):
+    def devices():
+        raise error
+
+    monkeypatch.setattr("jax.devices", devices)
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "JAX finds no device" in err
+
+
+def test_a_terminal_without_the_letters(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii", write_through=True))
+    assert main(["show", "gelu"]) == 0
+    assert b"?" in raw.getvalue()

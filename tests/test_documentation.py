@@ -1,5 +1,6 @@
 """The code in the README and in the guides runs, block after block, as a reader would run it."""
 
+import importlib
 import pathlib
 import re
 
@@ -19,3 +20,16 @@ def test_code_blocks_run(page):
     with forgetting():
         for block in blocks:
             exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", ["softcap", "softmax", "swiglu_oai"])
+def test_examples_on_derived_pages_run(name, monkeypatch):
+    """Those that the site puts on an activation's page: of one with a parameter, one of rows, one gated."""
+    pytest.importorskip("latex2mathml", reason="the site needs jaxact[docs]")
+    pytest.importorskip("mkdocs", reason="the site needs jaxact[docs]")
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    hooks = importlib.import_module("hooks")
+    (entry,) = (e for e in hooks.overview.entries() if e.name == name)
+    (code,) = re.findall(r"## Use\n\n```python\n(.*?)```", hooks.page_of(entry), flags=re.DOTALL)
+    with forgetting():
+        exec(compile(code, name, "exec"), {})

@@ -60,6 +60,7 @@ def test_digits_in_short(tmp_path):
         (["--activations", "threshold"], "threshold needs its parameter"),
         (["--activations", "relu", "--epochs", "0"], "--epochs must be at least 1"),
         (["--activations", "relu", "--out", "nowhere/digits.png"], "there is no folder 'nowhere'"),
+        (["--activations", "relu", "--out", "digits.nonsense"], "must end in .png, .svg or .pdf"),
     ],
 )
 def test_bad_input_is_told_in_one_line(arguments, message, digits, capsys, tmp_path, monkeypatch):

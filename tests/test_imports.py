@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(importlib.util.find_spec("jaxact").origin).parents[1]  # of the checkout, or of what is installed
 
 # room -> the modules it may import, as prefixes; the longest room that fits a file holds
 STANDARD = {"__future__", "abc", "bisect", "collections", "contextlib", "contextvars", "dataclasses"}
@@ -69,13 +69,18 @@ EXACT = {f"jaxact/_src/{name}.py" for name in ("arithmetic", "elementary", "word
 PRIVATE_ROOM = "jaxact/_src/internals.py"  # the one module that may touch jax._src, with reasons
 
 
-def sources(*folders: str) -> list[Path]:
-    return sorted(p.relative_to(ROOT) for f in folders for p in (ROOT / f).rglob("*.py"))
+def root(path: Path) -> Path:
+    return Path(__file__).parents[1] if path.parts[0] == "tests" else ROOT
+
+
+def sources(folder: str) -> list[Path]:
+    own = root(Path(folder))
+    return sorted(p.relative_to(own) for p in (own / folder).rglob("*.py"))
 
 
 def imports(path: Path, top_level_only: bool = False) -> set[str]:
     """The modules a file imports; `from jax import lax` counts as jax.lax where that is a module."""
-    tree = ast.parse((ROOT / path).read_text())
+    tree = ast.parse((root(path) / path).read_text())
     found = set()
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -97,7 +102,7 @@ def _is_module(name: str) -> bool:
 
 def type_checking_only(path: Path) -> set[str]:
     """Imports under `if TYPE_CHECKING:`, which never run."""
-    tree = ast.parse((ROOT / path).read_text())
+    tree = ast.parse((root(path) / path).read_text())
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -16,6 +16,7 @@ from matplotlib import image
 ROOT = Path(__file__).parents[1]
 LM = ROOT / "examples" / "lm.py"
 STEPS = 10
+TWO = ["--coordinator", "localhost:1", "--num-processes", "2"]
 SMALL = ["--layers", "2", "--width", "32", "--heads", "2", "--context", "32", "--batch", "8"]
 
 
@@ -125,10 +126,42 @@ def test_spread_over_processes(alone, tmp_path):
         (["--mesh", "data=3,model=4"], "needs 12 devices, there are 8"),
         (["--mesh", "data=1,model=4"], "--heads 2 must be divisible by model=4"),
         (["--process-id", "0"], "belong together"),
+        (["--out", "lm.nonsense"], "--out must end in .png, .svg or .pdf, got 'lm.nonsense'"),
+        (["--out", "/"], "got '/'"),
+        (["--out", "/proc/lm.png"], "/proc"),
+        (["--checkpoint", "/proc/lm"], "/proc/lm"),
+        (["--checkpoint", __file__], "test_lm.py"),
+        ([*TWO, "--process-id", "2"], "--process-id must be below --num-processes 2, got 2"),
+        ([*TWO, "--process-id", "1", "--coordinator", "localhost"], "is host:port, got 'localhost'"),
+        ([*TWO, "--process-id", "1", "--patience", "1"], "no answer from localhost:1 in 1 s: "),
+        ([*TWO, "--process-id", "0", "--coordinator", "localhost:99999"], "is host:port, got 'localhost:99999'"),
     ],
 )
 def test_bad_input_is_told_in_one_line(more, message, lm, capsys):
     assert lm.main([*SMALL, *more]) == 2
+    told_in_one_line(capsys, message)
+
+
+def test_a_port_in_use_is_told_in_one_line(lm, capsys):
+    with socket.create_server(("", 0)) as busy:
+        port = busy.getsockname()[1]
+        assert lm.main([*SMALL, *TWO, "--process-id", "0", "--coordinator", f"localhost:{port}"]) == 2
+    told_in_one_line(capsys, f"port {port} can't be used: ")
+
+
+@pytest.mark.parametrize(("option", "value"), [("width", 64), ("activation", "geglu")])
+def test_a_checkpoint_of_another_model_is_refused(option, value, lm, alone, capsys):
+    assert lm.main(arguments(alone, f"--{option}", str(value))) == 2
+    told_in_one_line(capsys, f"{alone} holds a model of layers=2")
+
+
+def test_a_folder_of_something_else_is_refused(lm, tmp_path, capsys):
+    (tmp_path / "7").mkdir()
+    assert lm.main(arguments(tmp_path)) == 2
+    told_in_one_line(capsys, "holds something else")
+
+
+def told_in_one_line(capsys, message):
     out, error = capsys.readouterr()
     assert not out
     assert error.count("\n") == 1

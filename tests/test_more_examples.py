@@ -35,7 +35,7 @@ def test_sparse_attention(example, tmp_path):
 
 
 @pytest.mark.parametrize("example", ["sparse_attention"], indirect=True)
-@pytest.mark.parametrize("wrong", [["--steps", "0"], ["--out", "nowhere/a.png"]])
+@pytest.mark.parametrize("wrong", [["--steps", "0"], ["--out", "nowhere/a.png"], ["--out", "a.nonsense"]])
 def test_bad_input_is_told_in_one_line(example, wrong, capsys):
     assert example.main(wrong) == 2
     assert capsys.readouterr().err.count("\n") == 1

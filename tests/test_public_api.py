@@ -82,6 +82,13 @@ def test_signatures_over_rows_are_honest(activation):
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[-3:])
 
 
+def test_every_activation_of_jax_nn_is_here():
+    public = {n for n in dir(jax.nn) if not n.startswith("_") and callable(getattr(jax.nn, n))}
+    others = {"one_hot", "standardize", "logsumexp", "logmeanexp", "log1mexp", "dot_product_attention"}
+    others |= {n for n in public if n.startswith(("scaled_", "get_scaled_"))}
+    assert {n for n in public - others if not hasattr(jaxact, n)} == set()
+
+
 @pytest.mark.parametrize("name", [n for n in (*builtin(), *rowwise()) if hasattr(jax.nn, n)])
 def test_arguments_of_jax_nn_come_first_with_its_defaults(name):
     """Code written for jax.nn runs unchanged: same names, same order, same defaults; ours follow."""

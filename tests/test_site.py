@@ -6,6 +6,7 @@
 import functools
 import http.server
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -71,11 +72,42 @@ def test_a_page_is_whole(page, address, path, scheme):
     page.goto(address + path, wait_until="networkidle")
     assert page.locator("h1").count() == 1
     pictures = page.locator("article img").evaluate_all(DRAWN)
-    assert len(pictures) >= {"gallery/": 60, "activations/gelu/": 1, "activations/softmax/": 1}.get(path, 0)
+    assert len(pictures) >= (70 if path == "gallery/" else 1)
+    assert [p for p in pictures if not p[0].endswith(f"#only-{scheme}")] == [], "drawn for this palette"
     assert [p for p in pictures if not (p[1] and p[2] > 50 and p[3] > 50)] == []
     if path == "activations/gelu/":
         assert page.locator("math").first.bounding_box()["width"] > 50, "the formula is typeset"
     assert page.problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_curves_axes_and_text_stand_out_from_the_page(page, address, scheme):
+    """By the contrast that WCAG 2.1 asks of text, 4.5; before and after the reader changes the palette."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(address + "activations/gelu/", wait_until="networkidle")
+    first = contrasts(page)
+    page.locator("form[data-md-component=palette] label:not([hidden])").click()
+    second = contrasts(page)
+    assert len(first) == len(second) >= 4, "ink and three curves"
+    assert first.keys().isdisjoint(second)
+    assert {colour: ratio for colour, ratio in (first | second).items() if ratio < 4.5} == {}
+
+
+def contrasts(page):
+    """Of each colour in the picture that is seen, with the background of the page."""
+    (picture,) = page.locator("article img").evaluate_all(DRAWN)
+    background = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    around = luminance([int(v) for v in re.findall(r"\d+", background)[:3]])
+    found = {}
+    for colour in set(re.findall(r"(?:stroke|fill): (#[0-9a-f]{6})", page.request.get(picture[0]).text())):
+        own = luminance(bytes.fromhex(colour[1:]))
+        found[colour] = (max(own, around) + 0.05) / (min(own, around) + 0.05)
+    return found
+
+
+def luminance(colour):
+    linear = [v / 255 / 12.92 if v / 255 <= 0.04045 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_search(page, address):

@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxact._src import overview
 from jaxact._src.rowwise import Rowwise
+from jaxact.registry import get
 
 ORDERS = ("f", "f'", "f''")
+OF_ONE_NUMBER = ("rational", "rrelu")  # functions without a record that are elementwise all the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,20 @@ class Curve:
     name: str
     x: np.ndarray
     orders: Mapping[str, np.ndarray]
+
+
+def function_of(activation: Any) -> Callable[..., Any] | None:
+    """An activation as it is drawn: a function of one number or, over rows, of a row; None where it is neither.
+
+    Parameters without a default have the values of the record's first setting. A gated activation is drawn in its
+    gate, with 1 for the other half.
+    """
+    if overview.has_record(activation):
+        bound: Callable[..., Any] = get(activation, **overview.required(activation))
+        return bound
+    if overview.kind_of(activation) == "gated":
+        return lambda gate: activation((gate, jnp.ones_like(gate)), gate_first=True)
+    return activation if activation.__name__ in OF_ONE_NUMBER else None
 
 
 def sample(name: str, activation: Callable[..., Any], low: float, high: float, points: int = 401) -> Curve:
@@ -78,11 +95,42 @@ def in_terminal(curves: Sequence[Curve], *, width: int = 60, height: int = 16) -
     return str(figure.show(legend=True))
 
 
-LINE = "#777777"  # of axes and text: legible on white and on black
+@dataclasses.dataclass(frozen=True)
+class Theme:
+    """Colours of a figure.
+
+    Attributes:
+      ink: Of axes and text.
+      lines: Of the curves, in turn; None for matplotlib's own.
+    """
+
+    ink: str
+    lines: Sequence[str] | None = None
 
 
-def figure(curves: Sequence[Curve]) -> Any:
-    """The curves as a matplotlib figure without a background, for light and dark pages alike.
+# By the page that a figure is for, each colour at least 4.5 times as light or as dark as its background.
+THEMES = {
+    "light": Theme("#424242", ("#0065A3", "#B94700", "#00735C", "#8A3F78")),
+    "dark": Theme("#C8CCD6", ("#6CB6FF", "#FFA657", "#5FD7B0", "#E39BCF")),
+}
+NEUTRAL = Theme("#777777")  # where the page is not known: can be read on white and on black
+
+
+def draw(axes: Any, drawn: Sequence[tuple[str, np.ndarray, np.ndarray]], theme: Theme, width: float) -> None:
+    """Curves, with the axes through 0, on axes of matplotlib without a background."""
+    if theme.lines is not None:
+        axes.set_prop_cycle(color=theme.lines)
+    axes.axhline(0.0, color=theme.ink, linewidth=0.5)
+    axes.axvline(0.0, color=theme.ink, linewidth=0.5)
+    for label, x, y in drawn:
+        axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=label, linewidth=width)
+    axes.tick_params(colors=theme.ink)
+    axes.spines[:].set_color(theme.ink)
+    axes.patch.set_alpha(0.0)
+
+
+def figure(curves: Sequence[Curve], theme: Theme = NEUTRAL) -> Any:
+    """The curves as a matplotlib figure without a background.
 
     Raises:
       ImportError: matplotlib is not installed.
@@ -91,16 +139,10 @@ def figure(curves: Sequence[Curve]) -> Any:
 
     drawing = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = drawing.subplots()
-    axes.axhline(0.0, color=LINE, linewidth=0.5)
-    axes.axvline(0.0, color=LINE, linewidth=0.5)
-    for label, x, y in lines(curves):
-        axes.plot(x, np.where(np.isfinite(y), y, np.nan), label=label)
-    axes.set_xlabel("x", color=LINE)
-    axes.set_title(", ".join(curve.name for curve in curves), color=LINE)
-    axes.tick_params(colors=LINE)
-    axes.spines[:].set_color(LINE)
-    axes.legend(labelcolor=LINE, framealpha=0.0)
-    axes.patch.set_alpha(0.0)
+    draw(axes, lines(curves), theme, 1.5)
+    axes.set_xlabel("x", color=theme.ink)
+    axes.set_title(", ".join(curve.name for curve in curves), color=theme.ink)
+    axes.legend(labelcolor=theme.ink, framealpha=0.0)
     drawing.patch.set_alpha(0.0)
     return drawing
 

@@ -67,8 +67,14 @@ def summary(function: Any) -> str:
 def facts(activation: Any) -> dict[str, Any]:
     """All that the record of an activation says, and what follows from it; else its docstring."""
     if not has_record(activation):
-        name, doc = activation.__name__, inspect.getdoc(activation)
-        return {"name": name, "kind": kind_of(activation), "summary": summary(activation), "description": doc}
+        name = activation.__name__
+        return {
+            "name": name,
+            "kind": kind_of(activation),
+            "summary": summary(activation),
+            "description": inspect.getdoc(activation),
+            "names": {"jax": [name], **_names_elsewhere(name)},
+        }
     own = activation.definition.facts
     return {
         "name": own.name,

@@ -31,7 +31,7 @@ def check(dialect: str, to: str) -> None:
     dialects.check(dialect)
     with_layers = [n for n, d in dialects.DIALECTS.items() if d.layers]
     if dialect not in with_layers:
-        raise ValueError(f"convert: dialect {dialect!r} has no layers, got it; those that have: {with_layers}")
+        raise ValueError(f"convert: dialect {dialect!r} has no layers; those that have: {with_layers}")
     if to not in get_args(To):
         raise ValueError(f"convert: to must be one of {get_args(To)}, got {shown(to)}")
 

@@ -125,7 +125,7 @@ ROWS = [
     (
         "convert.from_config({'class_name': 'ReLU'}, 'puzzlelib')",
         ValueError,
-        "convert: dialect 'puzzlelib' has no layers, got it; those that have:",
+        "convert: dialect 'puzzlelib' has no layers; those that have:",
     ),
     ("convert.from_config({'class_name': 'ReLU'}, 'x')", ValueError, "unknown dialect 'x'; did you mean 'jax'?"),
     (
@@ -252,7 +252,7 @@ ROWS = [
     (
         "convert.to_config('relu', 'puzzlelib')",
         ValueError,
-        "convert: dialect 'puzzlelib' has no layers, got it; those that have:",
+        "convert: dialect 'puzzlelib' has no layers; those that have:",
     ),
     (
         "convert.to_config(linen.PReLU(), 'torch', variables=3)",
