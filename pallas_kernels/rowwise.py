@@ -170,11 +170,14 @@ def softmax_backward(y: Array, ct: Array, *, scale: float = 1.0, interpret: Any 
 
     def body(row: Row, y_ref: Any, ct_ref: Any, out: Any) -> None:
         refs = (y_ref, ct_ref)
-        held = row.load_each(*refs)
+        ys, products, again = row.load(y_ref), [], []
+        for held, (first, take) in zip(ys, row.load_twice(ct_ref)):
+            products.append(product(held, first))
+            again.append(take)
         carried = row.fold(_summing(product), (0.0,), refs) if row.loop.steps else ()
-        total = row.total([product(y, ct) for y, ct in held], *carried)
+        total = row.total(products, *carried)
         row.stream(lambda y, ct: slope(y, ct, total), refs, out)
-        row.store(out, [slope(y, ct, total) for y, ct in held])
+        row.store(out, (slope(held, take(), total) for held, take in zip(ys, again)))
 
     return _on_rows("softmax_backward", body, [y, ct], [0.0, 0.0], interpret)
 

@@ -180,7 +180,7 @@ def cotangent(n: int, dtype) -> np.ndarray:
 
 
 BACKWARD = [(np.float32, 1), (np.float32, 129), (np.float32, 1024), (ml_dtypes.bfloat16, 1003), (np.float16, 1003)]
-LONG_BACKWARD = [(np.float32, 10001), (ml_dtypes.bfloat16, 25000)]
+LONG_BACKWARD = [(np.float32, 10001), (ml_dtypes.bfloat16, 25000), (np.float32, 37000)]
 
 
 @pytest.mark.parametrize(("dtype", "n"), [*BACKWARD, *LONG_BACKWARD])
