@@ -43,7 +43,8 @@ def array(*shape, dtype="bfloat16"):
         ("log_softmax", "value", 32768, True),
         ("softmin", "backward", 128, True),
         ("softmax", "backward", 16384, True),
-        ("softmax", "backward", 16385, False),
+        ("softmax", "backward", 49152, True),
+        ("softmax", "backward", 49153, False),
         ("log_softmax", "backward", 128, False),
         ("log_softmax", "backward", 20000, True),
         ("softmax", "tangent", 20000, False),
@@ -58,6 +59,11 @@ def array(*shape, dtype="bfloat16"):
 )
 def test_rule(family, direction, length, kernel):
     assert rule.row(family, direction, length).kernel is kernel
+
+
+def test_float32_rows_leave_the_registers_sooner():
+    assert rule.row("softmax", "backward", 36864, 4).kernel
+    assert not rule.row("softmax", "backward", 36865, 4).kernel
 
 
 def test_every_line_of_the_rule_can_be_reached_and_says_why():

@@ -148,7 +148,8 @@ def check_without_jit(op: "Operation") -> None:
 def _by_the_rule(
     op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any], target: Target
 ) -> Choice:
-    line = rule.row(op.family, direction, op.row_length(operands[0]))
+    x = operands[0]
+    line = rule.row(op.family, direction, op.row_length(x), x.dtype.itemsize)
     machine = kernels.why_not_here(target.platform, target.compute_capability) or target.obstacle
     if machine or not line.kernel:
         return Choice("reference", machine or line.evidence)
