@@ -127,7 +127,9 @@ def select(
         return _by_the_rule(op, direction, mask, operands, target)
     found = _kernel(op, direction, mask, operands, target)
     if isinstance(found, Kernel):
-        return Choice("pallas", f"asked for by implementation={op.request!r}", found)
+        gathers = target.placement.kind == "automatic" and found.rows
+        cost = ", and rows that the mesh splits are gathered for it" if gathers else ""
+        return Choice("pallas", f"asked for by implementation={op.request!r}{cost}", found)
     if op.request == "pallas":
         raise NotImplementedError(
             f"implementation='pallas' was asked for, but {op.name} ({direction}) has no kernel here: {found}; "
