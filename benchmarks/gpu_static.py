@@ -29,7 +29,7 @@ from jaxact._src import kernels, rule
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the GPUs' descriptions, and how to compile for them, are the tests' own
 
-from kernels.deviceless import GPUS, compile_for  # noqa: E402
+from kernels.deviceless import GPUS, QUICKER, compile_for  # noqa: E402
 from kernels.deviceless import why_not as no_compiler  # noqa: E402
 
 
@@ -74,6 +74,7 @@ def _in_a_process(gpu: str, quick: bool) -> list[dict[str, Any]]:
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": f"--xla_dump_to={folder} --xla_dump_hlo_as_text=false --xla_dump_emitter_re=.*",
             "MOSAIC_GPU_DUMP_PTX": "1",
+            **QUICKER,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
         command = [sys.executable, "-m", "benchmarks.gpu_static", gpu, str(out), *([QUICK] if quick else [])]
