@@ -1,7 +1,7 @@
 """Compile blocks of models for an H200, with jaxact's default selection and with jax.nn, and count.
 
-python -m kernels.in_model      prints, as JSON, the bytes that each moves, the fusions of single layers, and of what is
-                                selected the kernels, the bytes and those that have to move
+python -m kernels.in_model      prints, as JSON, the bytes that each moves, the fusions of single layers, and of
+                                what the rule selects the kernels, the bytes and those that have to move
 """
 
 import functools
