@@ -4,7 +4,7 @@ The opponent is jaxact's own reference under XLA, compiled in the same run, alon
 compiles for one GPU, since Mosaic GPU remembers its architecture:
 
     python -m benchmarks gpu_static             writes benchmarks/results/gpu_static.json and docs/gpu_static.md
-    python -m benchmarks.gpu_static h200 FILE   one GPU, its rows as JSON
+    python -m benchmarks.gpu_static h200 FILE [NAME]   one GPU, its rows as JSON; of the cases that begin so
 """
 
 import concurrent.futures
@@ -22,14 +22,14 @@ from typing import Any
 import jax
 
 from benchmarks import gpu_static_page, machine_code
-from benchmarks.gpu_static_cases import CASES, CONTEXTS, QUICK, Case, contexts
+from benchmarks.gpu_static_cases import CASES, QUICK, Case, contexts
 from benchmarks.report import Report
 from jaxact._src import kernels, rule
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the GPUs' descriptions, and how to compile for them, are the tests' own
 
-from kernels.deviceless import GPUS, compile_for  # noqa: E402
+from kernels.deviceless import GPUS, QUICKER, compile_for  # noqa: E402
 from kernels.deviceless import why_not as no_compiler  # noqa: E402
 
 
@@ -74,9 +74,10 @@ def _in_a_process(gpu: str, quick: bool) -> list[dict[str, Any]]:
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": f"--xla_dump_to={folder} --xla_dump_hlo_as_text=false --xla_dump_emitter_re=.*",
             "MOSAIC_GPU_DUMP_PTX": "1",
+            **QUICKER,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
-        command = [sys.executable, "-m", "benchmarks.gpu_static", gpu, str(out), *(["--quick"] if quick else [])]
+        command = [sys.executable, "-m", "benchmarks.gpu_static", gpu, str(out), *([QUICK] if quick else [])]
         subprocess.run(command, env=environment, check=True)
         return json.loads(out.read_text())
 
@@ -129,7 +130,8 @@ def measure(case: Case, compiler: Compiler) -> dict[str, Any]:
     reference = kernels.meaning(*operation)
     ideal = machine_code.nbytes(*kernel.operands, *jax.eval_shape(kernel.run, *kernel.operands))
     op, direction, _, operands = operation
-    line = rule.row(op.family, direction, op.row_length(operands[0]))
+    x = operands[0]
+    line = rule.row(op.family, direction, op.row_length(x), x.dtype.itemsize)
     again = case.read_again(operation)
     found: dict[str, Any] = {"case": case.name, "gpu": compiler.gpu, "ideal": ideal, "chosen": line.kernel}
     found |= {"family": op.family, "direction": direction, "alone": {}, "context": {}}
@@ -138,7 +140,7 @@ def measure(case: Case, compiler: Compiler) -> dict[str, Any]:
         code = machine_code.assemble(modules, GPUS[compiler.gpu])
         moved = machine_code.bytes_moved(hlo, case.steps) + more
         found["alone"][who] = {"bytes": moved / ideal, **dataclasses.asdict(code)}
-    for context in CONTEXTS if case.in_context else ():
+    for context in case.contexts:
         programs = {"kernel": (kernel.run, again), "xla": (reference, 0)}
         moved = {}
         for who, (function, more) in programs.items():
@@ -149,7 +151,7 @@ def measure(case: Case, compiler: Compiler) -> dict[str, Any]:
     return found
 
 
-def main(gpu: str, out: str, *options: str) -> None:
+def main(gpu: str, out: str, beginning: str = "") -> None:
     """Measure on one GPU; what Mosaic prints goes to a file, to be read while this process runs."""
     folder = pathlib.Path(re.findall(r"--xla_dump_to=(\S+)", os.environ["XLA_FLAGS"])[0])
     printed = folder / "mosaic.txt"
@@ -157,7 +159,7 @@ def main(gpu: str, out: str, *options: str) -> None:
         os.dup2(file.fileno(), 1)
     compiler = Compiler(gpu, folder, printed)
     rows = []
-    for case in QUICK if "--quick" in options else CASES:
+    for case in (c for c in CASES if c.name.startswith(beginning)):
         print(f"{gpu} {case.name}", file=sys.stderr, flush=True)
         rows.append(measure(case, compiler))
     pathlib.Path(out).write_text(json.dumps(rows))

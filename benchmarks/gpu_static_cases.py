@@ -17,7 +17,8 @@ from pallas_kernels import row_plan
 
 Array = jax.Array
 Function = Callable[..., tuple[Array, ...]]
-CONTEXTS = ("after a GEMM with bias", "beside a residual add", "before a norm")
+AFTER_GEMM, BESIDE_ADD, BEFORE_NORM = "after a GEMM with bias", "beside a residual add", "before a norm"
+CONTEXTS = (AFTER_GEMM, BESIDE_ADD, BEFORE_NORM)
 INNER = 1024  # of the GEMM
 
 
@@ -29,7 +30,7 @@ class Case:
       function: Of the arrays of these shapes.
       direction: ``"value"`` or ``"backward"``.
       alpha: Of entmax, whose reference is a loop.
-      in_context: Whether it is compiled among neighbours too.
+      contexts: Those among whose neighbours it is compiled too.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Case:
     operands: tuple[jax.ShapeDtypeStruct, ...]
     direction: str = "value"
     alpha: float | None = None
-    in_context: bool = True
+    contexts: Sequence[str] = CONTEXTS
 
     def operation(self) -> tuple[Any, Any, Any, Any]:
         """Operation, direction, mask and operands, as the engine's primitives have them."""
@@ -126,7 +127,7 @@ def contexts(
     rows, n = x.shape
     left, right = (jax.ShapeDtypeStruct(s, x.dtype) for s in ((rows, INNER), (INNER, n)))
     forward = direction == "value"
-    if context == "after a GEMM with bias":
+    if context == AFTER_GEMM:
         bias = jax.ShapeDtypeStruct((n,), x.dtype)
         if forward:
             return lambda a, w, b, *r: run(a @ w + b, *r), [left, right, bias, *rest], [left, right]
@@ -138,7 +139,7 @@ def contexts(
         return backward, [left, right, *operands], [left, right] * 2
     shape = jax.eval_shape(run, *operands)[0] if forward else operands[-1]
     other = jax.ShapeDtypeStruct(shape.shape, shape.dtype if forward else x.dtype)
-    if context == "beside a residual add":
+    if context == BESIDE_ADD:
         if forward:
             return lambda r, *v: r + run(*v)[0], [other, *operands], []
         return lambda r, *v: run(*v[:-1], v[-1] + r), [other, *operands], []
@@ -164,36 +165,40 @@ def _elementwise() -> Iterator[Case]:
         function = getattr(jaxact, name)
         if name == "gelu":
             function = functools.partial(function, approximate=False)
-        yield from _both(name, function, x, in_context=name == "gelu")
+        yield from _both(name, function, x, contexts=CONTEXTS if name == "gelu" else ())
     yield from _both(
         "gelu float32",
         functools.partial(jaxact.gelu, approximate=False),
         _array(4096, 4096, dtype="float32"),
-        in_context=False,
+        contexts=(),
     )
-    yield from _both("prelu, a slope a channel", jaxact.prelu, x, _array(4096), in_context=False)
+    yield from _both("prelu, a slope a channel", jaxact.prelu, x, _array(4096), contexts=())
     for name in ("swiglu", "geglu"):
-        yield from _both(f"{name}, packed", getattr(jaxact, name), _array(4096, 8192), in_context=name == "geglu")
+        shown = CONTEXTS if name == "geglu" else ()
+        yield from _both(f"{name}, packed", getattr(jaxact, name), _array(4096, 8192), contexts=shown)
 
 
 def _rows() -> Iterator[Case]:
     for name in ("softmax", "log_softmax"):
         function = getattr(jaxact, name)
         for rows, n in ((4096, 4096), (2048, 16384), (1024, 32768), (1024, 49152), (256, 131072)):
-            yield from _both(f"{name}, rows of {n}", function, _array(rows, n), in_context=n in (4096, 32768))
+            shown = CONTEXTS if n in (4096, 32768) else ()
+            yield from _both(f"{name}, rows of {n}", function, _array(rows, n), contexts=shown)
+    x = _array(1024, 36864, dtype="float32")
+    yield from _both("softmax float32, rows of 36864", jaxact.softmax, x, contexts=())
     for rows, n in ((4096, 4096), (4096, 8192), (1024, 32768)):
         masked = lambda x, m: jaxact.softmax(x, where=m)  # noqa: E731
         yield Case(
             f"softmax masked, rows of {n} value",
             masked,
             (_array(rows, n), _array(rows, n, dtype="bool")),
-            in_context=False,
+            contexts=(AFTER_GEMM,) if n == 32768 else (),
         )
     for name, alpha in (("sparsemax", 2.0), ("entmax15", 1.5), ("entmax", 1.3)):
         function = functools.partial(jaxact.entmax, alpha=alpha) if name == "entmax" else getattr(jaxact, name)
-        yield from _both(
-            f"{name}, rows of 4096", function, _array(4096, 4096), alpha=alpha, in_context=alpha != 1.3
-        )
+        shown = CONTEXTS if alpha != 1.3 else ()
+        yield from _both(f"{name}, rows of 4096", function, _array(4096, 4096), alpha=alpha, contexts=shown)
+    yield from _both("entmax15, rows of 32768", jaxact.entmax15, _array(1024, 32768), alpha=1.5, contexts=())
 
 
 def _quantised() -> Iterator[Case]:
@@ -202,8 +207,9 @@ def _quantised() -> Iterator[Case]:
             function = functools.partial(jaxact.act_quant, activation=activation, dtype=dtype, block=block)
             x = _array(4096, 8192 if activation == "swiglu" else 4096)
             scales = "a scale a row" if block is None else "a scale for 128"
-            yield Case(f"{activation} to {dtype}, {scales} value", function, (x,), in_context=False)
+            # a result of 8 bits has neither a residual nor a norm beside it
+            yield Case(f"{activation} to {dtype}, {scales} value", function, (x,), contexts=(AFTER_GEMM,))
 
 
 CASES = [*_elementwise(), *_rows(), *_quantised()]
-QUICK = [c for c in CASES if c.name == "softmax, rows of 4096 backward"]
+QUICK = "softmax, rows of 4096 backward"

@@ -86,12 +86,13 @@ def _alone(rows: Sequence[dict[str, Any]]) -> str:
 
 def _context(rows: Sequence[dict[str, Any]]) -> str:
     shown = [r for r in rows if r["context"]]
-    names = list(shown[0]["context"])
+    names = list(dict.fromkeys(name for r in shown for name in r["context"]))
     lines = [["", "alone", *names, "chosen"], ["---", *["---:"] * (1 + len(names)), "---"]]
     for r in shown:
         alone = r["alone"]["xla"]["bytes"] / r["alone"]["kernel"]["bytes"]
-        gains = [c["xla"] / c["kernel"] for c in r["context"].values()]
-        lines.append([r["case"], *(f"{g:.2f}" for g in (alone, *gains)), "yes" if r["chosen"] else ""])
+        gains = {name: f"{c['xla'] / c['kernel']:.2f}" for name, c in r["context"].items()}
+        cells = [f"{alone:.2f}", *(gains.get(name, "–") for name in names)]
+        lines.append([r["case"], *cells, "yes" if r["chosen"] else ""])
     return _table(lines)
 
 

@@ -24,7 +24,7 @@ LONG_BODY: Final = 200
 LONGEST_BODY: Final = 1000
 
 # The fields of `pallas_kernels.row_plan.Plan`, shortest rows first.
-Plans = Sequence[tuple[int, int, int, int]]
+Plans = Sequence[Sequence[Any]]
 
 
 @dataclasses.dataclass(frozen=True)

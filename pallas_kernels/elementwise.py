@@ -19,6 +19,8 @@ from pallas_kernels.launch import (
     Tile,
     at_block,
     block_count,
+    check_row,
+    check_shape,
     launch,
     load,
     load_row,
@@ -56,8 +58,17 @@ def elementwise(
       approximate: See `pallas_kernels.launch.launch`.
       unroll: Accesses of each thread, of each operand; what `pallas_kernels.config` says unless given.
       interpret: A `plgpu.InterpretGPUParams` runs the kernel on the CPU.
+
+    Raises:
+      ValueError: Operands are of different shapes, a row has another length, or `in_place` another dtype.
     """
     shape = operands[0].shape
+    for i, operand in enumerate(operands):
+        check_shape(f"operand {i}", operand, shape)
+    for i, row in enumerate(rows):
+        check_row(f"row {i}", row, shape)
+    if in_place and operands[0].dtype != out_dtypes[0]:
+        raise ValueError(f"in place, operand 0 must be of {jnp.dtype(out_dtypes[0])}, got {operands[0].dtype}")
     size = math.prod(shape)
     out = tuple(jax.ShapeDtypeStruct((size,), d) for d in out_dtypes)
     if size == 0:

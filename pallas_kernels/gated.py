@@ -19,6 +19,7 @@ from pallas_kernels.launch import (
     Tile,
     at_block,
     block_count,
+    check_shape,
     launch,
     load,
     plgpu,
@@ -52,6 +53,9 @@ def forward(
       gate_first: Whether the first half, or element, is the gate.
       out_dtype: Of the result (..., n); that of x unless given.
       approximate, interpret: See `pallas_kernels.launch.launch`.
+
+    Raises:
+      ValueError: The last axis of a packed array is odd, or a pair is of two shapes.
     """
     dtype = out_dtype or (x.dtype if isinstance(x, jax.Array) else x[0].dtype)
     launching = {"approximate": approximate, "interpret": interpret}
@@ -76,6 +80,9 @@ def backward(
 
     Returns:
       An array packed as x is, or a pair in the order of x.
+
+    Raises:
+      ValueError: As `forward`, or the cotangent is not of the shape of a half.
     """
     launching = {"approximate": approximate, "interpret": interpret}
     return _run(body, x, (ct,), layout, gate_first, None, launching)
@@ -181,7 +188,11 @@ def _run(
     if not isinstance(x, jax.Array):
         results = elementwise(ordered, (*x, *more), [v.dtype for v in x] if packs else [out_dtype], **launching)
         return results if packs else results[0]
+    if x.shape[-1] % 2:
+        raise ValueError(f"the last axis holds two halves, got the shape {x.shape}")
     half = (*x.shape[:-1], x.shape[-1] // 2)
+    for array in more:
+        check_shape("ct", array, half)
     if x.size == 0:
         return jnp.zeros_like(x) if packs else jnp.zeros(half, out_dtype)
     access = _access(layout, half, x.dtype)

@@ -66,6 +66,18 @@ def launch(
     )
 
 
+def check_shape(name: str, array: Array, shape: Sequence[int]) -> None:
+    """Raise ValueError unless an operand has a shape: kernels read other memory where one has not."""
+    if tuple(array.shape) != tuple(shape):
+        raise ValueError(f"{name} must be of shape {tuple(shape)}, got {tuple(array.shape)}")
+
+
+def check_row(name: str, row: Array, shape: Sequence[int]) -> None:
+    """Raise ValueError unless an operand is a number or one value for each channel of an array of `shape`."""
+    if row.ndim:
+        check_shape(f"{name}, unless of rank 0,", row, shape[-1:])
+
+
 def operation_count(jaxpr: Any) -> int:
     """The operations of a body, those of functions inside it too."""
     inner = [getattr(v, "jaxpr", v) for e in jaxpr.eqns for v in e.params.values()]

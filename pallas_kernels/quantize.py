@@ -40,9 +40,11 @@ def act_quant(
       q of (rows, n), and float32 scales of (rows,) or (rows, n / 128).
 
     Raises:
-      ValueError: n is no multiple of the block, or a row with one scale is too long.
+      ValueError: n is no multiple of the block, halves are uneven, or a row with one scale is too long.
     """
     rows, width = x.shape
+    if packed and width % 2:
+        raise ValueError(f"rows hold two halves, got {width} elements")
     n = width // 2 if packed else width
     if block not in (None, BLOCK):
         raise ValueError(f"a scale is for a row (None) or for {BLOCK} columns, got block={block}")

@@ -22,6 +22,8 @@ from pallas_kernels.launch import (
     Tile,
     at_block,
     block_count,
+    check_row,
+    check_shape,
     launch,
     load,
     load_row,
@@ -57,7 +59,13 @@ def backward(
 
     Returns:
       dx, of the dtype of x, and the gradients, float32 of the shapes of the parameters.
+
+    Raises:
+      ValueError: The cotangent has another shape than x, or a parameter neither of those above.
     """
+    check_shape("ct", ct, x.shape)
+    for i, parameter in enumerate(parameters):
+        check_row(f"parameter {i}", parameter, x.shape)
     if x.size == 0:
         return jnp.zeros_like(x), tuple(jnp.zeros(p.shape, jnp.float32) for p in parameters)
     vector = vector_size(x.dtype, ct.dtype)

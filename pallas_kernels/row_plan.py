@@ -39,13 +39,15 @@ class Plan:
       longest: The most elements of a row of 16-bit numbers.
       longest_float32: And of float32, whose arithmetic in two words needs more registers.
       warpgroups: The warpgroups that share it.
-      tiles: The tiles that each reads in a step of a loop; 0 where all of the row is held in registers.
+      tiles: The tiles that each reads in a step of a loop; 0 where all of the row is held.
+      shared: Whether a second operand is held in shared memory, not in registers.
     """
 
     longest: int
     longest_float32: int
     warpgroups: int
     tiles: int = 0
+    shared: bool = False
 
     def loop(self, n: int, vector: int) -> Loop:
         """The loop over a row of n elements."""
@@ -57,16 +59,17 @@ _K: Final = 1024
 _HELD: Final = (Plan(16 * _K, 12 * _K, 1), Plan(48 * _K, 36 * _K, 4))
 _SOLVED: Final = (Plan(8 * _K, 8 * _K, 1), Plan(48 * _K, 24 * _K, 4))  # a solver's loop keeps more beside the row
 _TWO_HELD: Final = (Plan(12 * _K, 8 * _K, 1), Plan(24 * _K, 16 * _K, 4))  # two operands
+_SET_ASIDE: Final = Plan(48 * _K, 32 * _K, 4, shared=True)  # one of the two in shared memory
 _LOOP: Final = Plan(512 * _K, 512 * _K, 4, 4)
 
 # Shortest first. Held rows end where registers do, by the compiler's reports for sm_90a and sm_100a; where there
 # is no loop, float32 rows up to the longest of 16 bits are taken with some of them spilled.
 PLANS: Final[Mapping[str, Sequence[Plan]]] = {
     "softmax": (*_HELD, _LOOP),
-    "softmax_backward": (*_TWO_HELD, _LOOP),
+    "softmax_backward": (*_TWO_HELD, Plan(48 * _K, 36 * _K, 4, shared=True), _LOOP),
     "log_softmax_backward": (*_TWO_HELD, _LOOP),
     "entmax": _SOLVED,
-    "entmax_backward": _TWO_HELD,
+    "entmax_backward": (*_TWO_HELD, _SET_ASIDE),
     "act_quant": (_HELD[0], Plan(40 * _K, 36 * _K, 4)),
 }
 

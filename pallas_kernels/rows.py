@@ -9,7 +9,7 @@ interpreter reports.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ Tiles = list[Array]  # what a warpgroup holds of a row, an array of (tiles, 4, 3
 WARPS = 4  # of a warpgroup
 LANES = 32
 VALUES = 2  # that one exchange reduces at most
+SET_ASIDE = 16  # elements that a thread has in registers at a time of what goes to shared memory
 BUFFERS = 4  # of slots: two for straight code and two for a loop, each pair taking turns
 
 
@@ -57,19 +58,18 @@ class Piece:
         return (self.tiles, WARPS, LANES * self.vector)
 
 
-def cover(start: int, n: int, vector: int, warpgroups: int) -> tuple[Piece, ...]:
+def cover(start: int, n: int, vector: int, warpgroups: int, most: float = math.inf) -> tuple[Piece, ...]:
     """Pieces that hold the elements `start` to `n` of a row of at least 128; wide accesses first, to be aligned.
 
-    The end that warpgroups cannot share is the last one's; where not even 128 elements are left, it steps back
-    into what it holds already.
+    None has more than `most` elements a thread. The end that warpgroups cannot share is the last one's; where not
+    even 128 elements are left, it steps back into what it holds already.
     """
     found = []
     while vector:
         together = warpgroups * WARPGROUP * vector
-        tiles = (n - start) // together
-        if tiles:
-            found.append(Piece(start, tiles, vector))
-            start += tiles * together
+        while tiles := min((n - start) // together, most // vector):
+            found.append(Piece(start, int(tiles), vector))
+            start += int(tiles) * together
         vector //= 2
     tiles, rest = divmod(n - start, WARPGROUP)
     if tiles:
@@ -101,6 +101,7 @@ class Row:
       pieces: What is held in registers, the rest.
       warpgroups: By how many warpgroups.
       slots: Shared memory of (BUFFERS, VALUES, 4 * warpgroups) floats.
+      waiting: Shared memory for a second operand, an array of (warpgroups, ...) for each piece; or none.
       barrier: Where its warpgroups meet.
       interpreted: Whether the kernel runs in the interpreter, which knows no reshaped refs.
     """
@@ -110,6 +111,7 @@ class Row:
     pieces: tuple[Piece, ...]
     warpgroups: int
     slots: Any
+    waiting: Sequence[Any]
     barrier: Any
     interpreted: bool
     exchanges: int = 0
@@ -128,7 +130,7 @@ class Row:
         """What is held of the rows of several refs, piece by piece."""
         return list(zip(*map(self.load, refs)))
 
-    def store(self, ref: Any, values: Tiles) -> None:
+    def store(self, ref: Any, values: Iterable[Array]) -> None:
         """Write what is held, rounded once to the dtype of the ref."""
         for piece, value in zip(self.pieces, values):
             write = functools.partial(self._write, ref, piece, self._start(piece), value)
@@ -136,6 +138,26 @@ class Row:
                 pl.when(self.warpgroup == self.warpgroups - 1)(write)
             else:
                 write()
+
+    def load_twice(self, ref: Any) -> Iterator[tuple[Array, Callable[[], Array]]]:
+        """What is held of the row of a ref, piece by piece, and how to have it again.
+
+        That is from shared memory, where the plan leaves no registers for it. Each thread reads what it wrote
+        itself, so nothing has to be waited for.
+        """
+        for i, piece in enumerate(self.pieces):
+            value = self._read(ref, piece, self._start(piece))
+            if self.waiting:
+                place = self.waiting[i].at[self.warpgroup]
+                write(place, value)
+                yield value, functools.partial(self._take, place, piece)
+            else:
+                yield value, functools.partial(lambda v: v, value)
+
+    def _take(self, place: Any, piece: Piece) -> Array:
+        if self.interpreted:
+            return place[...]
+        return plgpu.load(place, layout=tile_layout(piece.vector), optimized=False)
 
     def store_scalar(self, ref: Any, value: Array) -> None:
         """Write the row's element of a ref of one for each row."""
@@ -295,15 +317,21 @@ def launch_rows(
     n = n or operands[0].shape[1]
     vector = row_vector(n, *(v.dtype for v in operands))
     loop = plan.loop(n, vector)
-    pieces = cover(loop.size(plan.warpgroups), n, vector, plan.warpgroups)
+    most = SET_ASIDE if plan.shared else math.inf
+    pieces = cover(loop.size(plan.warpgroups), n, vector, plan.warpgroups, most)
+
+    aside = [plgpu.SMEM((plan.warpgroups, *p.shape), operands[-1].dtype) for p in pieces] if plan.shared else []
 
     def run(*refs: Any) -> None:
-        *arrays, slots, barrier = refs
-        row = Row(lax.axis_index("g0"), loop, pieces, plan.warpgroups, slots, barrier, interpret is not None)
+        arrays, (slots, *waiting, barrier) = refs[: -len(scratch)], refs[-len(scratch) :]
+        row = Row(
+            lax.axis_index("g0"), loop, pieces, plan.warpgroups, slots, waiting, barrier, interpret is not None
+        )
         body(row, *arrays)
 
     scratch = [
         plgpu.SMEM((BUFFERS, VALUES, WARPS * plan.warpgroups), jnp.float32),
+        *aside,
         plgpu.Barrier(num_arrivals=plan.warpgroups),
     ]
     # no barriers around stores: what threads tell each other goes through slots, ordered by the mbarrier

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from pallas_kernels.launch import check_shape
 from pallas_kernels.row_plan import plan
 from pallas_kernels.rows import Row, Tiles, launch_rows, widened
 
@@ -69,15 +70,15 @@ def _logits(scale: float, x: Array, *mask: Array) -> Array:
     return jnp.where(mask[0] != 0, z, -jnp.inf) if mask else z
 
 
-def _floats(tiles: Tiles) -> Tiles:
-    return [v.astype(jnp.float32) for v in tiles]
-
-
 def _on_rows(
     kernel: str, body: Callable[..., None], operands: Sequence[Array], fills: Sequence[float], interpret: Any
 ) -> Array:
     """An array like the first operand, of whose rows `body` writes each."""
     x = operands[0]
+    if x.ndim != 2:
+        raise ValueError(f"{kernel} takes (rows, n), got the shape {x.shape}")
+    for operand in operands[1:]:
+        check_shape(f"an operand of {kernel} beside {tuple(x.shape)}", operand, x.shape)
     if x.size == 0:
         return x
     n = x.shape[1]
@@ -170,11 +171,14 @@ def softmax_backward(y: Array, ct: Array, *, scale: float = 1.0, interpret: Any 
 
     def body(row: Row, y_ref: Any, ct_ref: Any, out: Any) -> None:
         refs = (y_ref, ct_ref)
-        held = row.load_each(*refs)
+        ys, products, again = row.load(y_ref), [], []
+        for held, (first, take) in zip(ys, row.load_twice(ct_ref)):
+            products.append(product(held, first))
+            again.append(take)
         carried = row.fold(_summing(product), (0.0,), refs) if row.loop.steps else ()
-        total = row.total([product(y, ct) for y, ct in held], *carried)
+        total = row.total(products, *carried)
         row.stream(lambda y, ct: slope(y, ct, total), refs, out)
-        row.store(out, [slope(y, ct, total) for y, ct in held])
+        row.store(out, (slope(held, take(), total) for held, take in zip(ys, again)))
 
     return _on_rows("softmax_backward", body, [y, ct], [0.0, 0.0], interpret)
 
@@ -318,12 +322,17 @@ def entmax_backward(
         y = jnp.maximum(y, 0.0)
         return jnp.sqrt(y) if alpha == 1.5 else _log_power(y, 2.0 - alpha)
 
+    def slope(y: Array, ct: Array, mean: Array) -> Array:
+        return scale * (weight(y.astype(jnp.float32)) * (ct.astype(jnp.float32) - mean))
+
     def body(row: Row, y_ref: Any, ct_ref: Any, out: Any) -> None:
-        weights = [weight(v) for v in _floats(row.load(y_ref))]
-        cts = _floats(row.load(ct_ref))
-        products = [s * ct for s, ct in zip(weights, cts)]
+        ys, weights, products, again = row.load(y_ref), [], [], []
+        for held, (first, take) in zip(ys, row.load_twice(ct_ref)):
+            weights.append(weight(held.astype(jnp.float32)))
+            products.append(weights[-1] * first.astype(jnp.float32))
+            again.append(take)
         total, weighted = row.totals(weights, products)
         mean = weighted / jnp.maximum(total, 1e-30)
-        row.store(out, [scale * (s * (ct - mean)) for s, ct in zip(weights, cts)])
+        row.store(out, (slope(held, take(), mean) for held, take in zip(ys, again)))
 
     return _on_rows("entmax_backward", body, [y, ct], [0.0, 0.0], interpret)

@@ -93,6 +93,14 @@ def test_the_budget_ends_a_run_and_names_what_is_left(tmp_path):
     assert json.loads((tmp_path / "gpu.json").read_text())["left_out"] == report["left_out"]
 
 
+def test_a_kind_of_batch_that_takes_too_long_keeps_no_other_from_running():
+    budget = run.Budget(100.0)
+    budget.spent(200.0, "context")
+    budget.spent(2.0)
+    assert not budget.allows_another("context")
+    assert budget.allows_another()
+
+
 def test_a_run_that_is_killed_leaves_what_it_had(tmp_path, monkeypatch):
     class Killed(HostClock):
         calls = 0
@@ -139,7 +147,8 @@ KERNELS = [("kernel", 10, 4), ("kernel", 20, 4), ("kernel", 120, 8), ("kernel", 
 
 def test_seconds_are_those_in_which_the_streams_were_busy():
     overlapping = [("kernel", 12, 4), ("kernel", 312, 2)]
-    found = DeviceClock().read(
+    clock = DeviceClock()
+    found = clock.read(
         trace(
             line("Stream #7(Compute)", KERNELS),
             line("Stream #9(MemcpyD2D)", overlapping),
@@ -150,6 +159,10 @@ def test_seconds_are_those_in_which_the_streams_were_busy():
     )
     assert found["first"] == pytest.approx([5e-6, 3e-6])
     assert found["second"] == pytest.approx([4e-6, 4e-6])
+    assert clock.profile == {
+        "first": {"kernel": pytest.approx(4.5e-6)},
+        "second": {"kernel": pytest.approx(4.5e-6)},
+    }
 
 
 def test_a_trace_with_nothing_or_something_elsewhere_is_refused():
@@ -159,6 +172,10 @@ def test_a_trace_with_nothing_or_something_elsewhere_is_refused():
         DeviceClock().read(trace(line("Stream #7(Compute)", [*KERNELS, ("kernel", 195, 10)])), ["a", "b"], 1)
     with pytest.raises(ValueError, match="holds no mark"):
         DeviceClock().read(jax.profiler.ProfileData.from_text_proto(""), ["a"], 1)
+
+
+def test_a_profiler_that_sees_no_gpu_is_found_out_at_once():
+    assert "the trace holds nothing of one on /device:GPU:0" in DeviceClock().check()
 
 
 def test_a_real_trace_is_read():
@@ -239,6 +256,35 @@ def test_tuning_writes_a_table_that_the_kernels_read(tmp_path, monkeypatch):
         assert row_plan.plan("softmax", 200).longest == 256
         assert row_plan.longest("softmax") == 512 * 1024
     assert row_plan.plan("softmax", 200).longest == 16 * 1024
+
+
+def test_tuning_goes_on_where_it_ended(tmp_path, monkeypatch):
+    """Part by part, in several calls; what was searched is not searched again, and reaches the table."""
+    made = []
+
+    def last(search, clock, effort):
+        made.append(search.name)
+        return {"default": next(iter(search.candidates)), "chosen": list(search.candidates)[-1], "seconds": {}}
+
+    monkeypatch.setattr(tune, "_search", last)
+    path = tmp_path / "tuned.json"
+    for only in ("softmax bfloat16", "softmax_backward", ""):
+        tune.main(HostClock(), LITTLE, run.Budget(60.0), sizes=tune.TINY, path=path, only=only)
+    assert made[:3] == [
+        "softmax bfloat16 to 256",
+        "softmax_backward bfloat16 to 256",
+        "softmax_backward float32 to 256",
+    ]
+    assert sorted(made) == sorted(s.name for s in tune.searches(tune.TINY, tune.Table()))
+    (entry,) = json.loads(path.read_text()).values()
+    assert (len(entry["evidence"]["runs"]), entry["evidence"]["left_out"]) == (3, [])
+    (found,) = config.read(path.read_text()).values()
+    with config.use(found):
+        assert row_plan.plan("softmax", 256) == row_plan.Plan(256, 0, 1, 1)
+        assert row_plan.plan("softmax_backward", 200, 4) == row_plan.Plan(0, 256, 1, 1)
+        assert row_plan.plan("entmax_backward", 200) == row_plan.Plan(256, 0, 1, shared=True)
+        assert row_plan.plan("entmax", 40_000) == row_plan.PLANS["entmax"][-1]
+        assert config.parameters().reduce_rows == 64
 
 
 def test_a_faster_candidate_is_chosen_and_a_wrong_one_is_not():

@@ -72,7 +72,8 @@ def test_the_rule_chooses_what_moves_less():
     chosen = set()
     for found in committed():
         op, direction, _, operands = cases[found["case"]]
-        kernel = rule.row(op.family, direction, op.row_length(operands[0])).kernel
+        x = operands[0]
+        kernel = rule.row(op.family, direction, op.row_length(x), x.dtype.itemsize).kernel
         assert found["chosen"] is kernel, found["case"]
         gains = {name: c["xla"] / c["kernel"] for name, c in found["context"].items()}
         gains["alone"] = found["alone"]["xla"]["bytes"] / found["alone"]["kernel"]["bytes"]
@@ -89,13 +90,15 @@ def test_the_rule_chooses_what_moves_less():
 @pytest.mark.parametrize(
     "case",
     [
-        *(f"softmax, rows of {n} value" for n in (4096, 16384, 32768, 49152)),
-        *(f"softmax, rows of {n} backward" for n in (4096, 16384)),
+        *(f"softmax, rows of {n} {d}" for n in (4096, 16384, 32768, 49152) for d in ("value", "backward")),
+        *(f"softmax float32, rows of 36864 {d}" for d in ("value", "backward")),
         *(
             f"{name}, rows of 4096 {d}"
             for name in ("sparsemax", "entmax15", "entmax")
             for d in ("value", "backward")
         ),
+        *(f"entmax15, rows of 32768 {d}" for d in ("value", "backward")),
+        *(f"log_softmax, rows of {n} value" for n in (32768, 49152)),
         *(f"silu to int8, {scales} value" for scales in ("a scale a row", "a scale for 128")),
         *(f"swiglu to float8_e4m3fn, {scales} value" for scales in ("a scale a row", "a scale for 128")),
         "geglu, packed backward",

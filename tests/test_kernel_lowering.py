@@ -160,6 +160,29 @@ def test_export_for_two_platforms(known, monkeypatch):
     np.testing.assert_array_equal(exported.call(x, x)[0], run(x, x)[0])
 
 
+def test_export_of_every_kind_of_kernel(monkeypatch):
+    """Halves, sums, rows and quantisation, for cuda where the GPU is known; symbolic sizes have none."""
+    why_not = capability.why_not
+    monkeypatch.setattr(
+        capability, "why_not", lambda kind, **of: why_not(kind, **of | {"compute_capability": "9.0"})
+    )
+
+    @jax.jit
+    def every(x, slope):
+        how = {"implementation": "prefer_pallas"}
+        _, packed = jax.vjp(lambda v: jaxact.swiglu(v, **how), x)
+        _, sums = jax.vjp(lambda v, s: jaxact.prelu(v, s, **how), x, slope)
+        y = jaxact.softmax(x, **how)
+        return packed(y[:, :64]), sums(y), jaxact.entmax15(x, **how), jaxact.act_quant(x, "silu", **how)
+
+    x, slope = jnp.linspace(-4, 4, 512).reshape(4, 128), jnp.full(128, 0.25)
+    exported = export.export(every, platforms=("cpu", "cuda"))(x, slope)
+    assert exported.mlir_module().count(TARGET) == 5
+    jax.tree.map(np.testing.assert_array_equal, exported.call(x, slope), every(x, slope))
+    symbolic = jax.ShapeDtypeStruct(export.symbolic_shape("n, 128"), "float32")
+    assert TARGET not in export.export(every, platforms=("cpu", "cuda"))(symbolic, slope).mlir_module()
+
+
 def test_export_with_kernels():
     x = jax.ShapeDtypeStruct((4, 128), jnp.float32)
     exported = export.export(jax.jit(backward(gelu)), platforms=("cuda",))(x, x)

@@ -157,7 +157,9 @@ def test_split_rows_are_left_to_the_reference(standin):
     with jax.set_mesh(mesh(AxisType.Explicit)):
         xs, cts = jax.device_put((some(), some(seed=1)), P("rows", "columns"))
         run = fresh(pulled_softmax("prefer_pallas"))
-        assert set(collectives(run.lower(xs, cts).compile())) == {"all-reduce"}
+        assert collectives(run.lower(xs, cts).compile()) == {"all-reduce": 3}, (
+            "two of the value, one of its gradient"
+        )
         reasons = {r.reason for r in jaxact.explain(run, xs, cts)}
     assert standin.shapes == []
     assert reasons == {"rows are split over the mesh axes ['columns'], which a kernel would gather"}
@@ -168,8 +170,13 @@ def test_rows_that_may_be_split_are_left_to_the_reference(standin):
     where = NamedSharding(mesh(AxisType.Auto), P("rows", "columns"))
     x = jax.device_put(np.ones((8, 20000), np.float32), where)
     run = fresh(jaxact.softmax)
-    assert set(collectives(run.lower(x).compile())) == {"all-reduce"}
+    assert collectives(run.lower(x).compile()) == {"all-reduce": 2}, "of a maximum and a sum"
     assert standin.shapes == []
+    (row,) = jaxact.explain(run, x)
+    assert row.reason == "an automatic mesh does not tell whether rows are split, which a kernel would gather"
+    (row,) = jaxact.explain(lambda v: jaxact.softmax(v, implementation="prefer_pallas"), x)
+    assert row.implementation == "pallas"
+    assert row.reason.endswith("and rows that the mesh splits are gathered for it")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)

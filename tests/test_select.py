@@ -1,5 +1,7 @@
 """The rule: what is chosen for which request, machine and size, and why; and the check of unproven kernels."""
 
+import math
+import pathlib
 import sys
 import warnings
 
@@ -43,7 +45,8 @@ def array(*shape, dtype="bfloat16"):
         ("log_softmax", "value", 32768, True),
         ("softmin", "backward", 128, True),
         ("softmax", "backward", 16384, True),
-        ("softmax", "backward", 16385, False),
+        ("softmax", "backward", 49152, True),
+        ("softmax", "backward", 49153, False),
         ("log_softmax", "backward", 128, False),
         ("log_softmax", "backward", 20000, True),
         ("softmax", "tangent", 20000, False),
@@ -60,11 +63,26 @@ def test_rule(family, direction, length, kernel):
     assert rule.row(family, direction, length).kernel is kernel
 
 
+def test_float32_rows_leave_the_registers_sooner():
+    assert rule.row("softmax", "backward", 36864, 4).kernel
+    assert not rule.row("softmax", "backward", 36865, 4).kernel
+
+
 def test_every_line_of_the_rule_can_be_reached_and_says_why():
     for line in RULE:
         cases = [(f, d, line.at_least) for f in line.families for d in line.directions]
         assert any(rule.row(*case) is line for case in [*cases, *((f, d, 10**6) for f, d, _ in cases)]), line
         assert line.evidence
+
+
+def test_the_guide_says_what_the_rule_takes():
+    """Its table, made of the rule."""
+    guide = (pathlib.Path(__file__).parents[1] / "docs/guides/kernels.md").read_text()
+    for line in (line for line in RULE if line.kernel):
+        least = f"more than {line.at_least - 1} elements" if line.at_least else ""
+        most = f"up to {line.at_most}, in float32 {line.at_most_float32}" if line.at_most < math.inf else ""
+        cells = (", ".join(line.families), ", ".join(line.directions), least or most or "any", line.evidence)
+        assert f"| {' | '.join(cells)} |" in guide
 
 
 # -- requests and machines ------------------------------------------------------------------------------------
@@ -224,6 +242,14 @@ def test_a_kernel_that_passes_its_check_runs(standin, unchecked):
     assert (jaxact.explain(jaxact.softmax, X)[0].implementation) == "pallas"
     assert len(standin.shapes) == 2, "it is checked once"
     close(y, jax.nn.softmax(X))
+
+
+def test_what_has_other_code_is_checked_too(standin, unchecked):
+    """Another dtype, and rows that are read again rather than held."""
+    for x in (X, X.astype(jnp.bfloat16), np.tile(X, 3), X[:2]):
+        fresh(jaxact.softmax).lower(x)
+    assert [s for s in standin.shapes if s[0] == 2] == [(2, 20000), (2, 20000), (2, 60000), (2, 20000)]
+    assert [s for s in standin.shapes if s[0] == 3] == [(3, 20000), (3, 20000), (3, 60000)]
 
 
 @pytest.mark.parametrize(

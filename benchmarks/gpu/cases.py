@@ -18,6 +18,7 @@ DTYPES: Final = ("bfloat16", "float32")
 NUMBERS: Final = (0.5, 2.0)  # for parameters without a default
 # Functions whose arithmetic takes longer than their memory traffic, by counted instructions.
 COMPUTE_BOUND: Final = ("gelu approximate=False", "mish", "softplus")
+SUMMED: Final = 0.01  # of the largest gradient: sums of hundreds of millions of terms that cancel
 FREQUENT: Final = ("gelu", "silu", "relu", "sigmoid", "tanh")
 
 
@@ -81,13 +82,21 @@ def _array(elements: int, columns: int, dtype: str, **how: Any) -> Operand:
 def _rowwise(sizes: Sizes, dtype: str) -> Iterator[Case]:
     for name, by_hand in plain.ROWWISE.items():
         for n in sizes.lengths:
-            worth = (1 if dtype == "bfloat16" else 4) if n in sizes.telling else (5 if dtype == "bfloat16" else 7)
+            worth = (0 if dtype == "bfloat16" else 4) if n in sizes.telling else (5 if dtype == "bfloat16" else 7)
             function = getattr(jaxact, name)
             x = _array(sizes.elements, n, dtype, scale=2.0)
             yield from both_directions(
                 part="rowwise", name=name, operands=(x,), function=function, plain=by_hand, worth=worth
             )
     for n in sizes.telling[:2]:
+        yield from both_directions(
+            part="rowwise",
+            name="entmax alpha=1.25",
+            operands=(_array(sizes.elements, n, dtype, scale=2.0),),
+            function=functools.partial(jaxact.entmax, alpha=1.25),
+            plain="there is no form of it by sorting",
+            worth=4 if dtype == "bfloat16" else 7,
+        )
         x, mask = _array(sizes.elements, n, dtype, scale=2.0), _array(sizes.elements, n, dtype, mask=True)
         yield from both_directions(
             ("forward",),
@@ -120,7 +129,8 @@ def _gated(sizes: Sizes, dtype: str) -> Iterator[Case]:
 def _quantised(sizes: Sizes, dtype: str) -> Iterator[Case]:
     activations = {"silu": jax.nn.silu, "gelu": jax.nn.gelu, "swiglu": plain.gated("swiglu")}
     for name, by_hand in activations.items():
-        for to, off in (("int8", 1 / 127), ("float8_e4m3fn", 1 / 16)):
+        # a number at the edge of two steps may go to either: 1 of 127, or 32 of 448
+        for to, off in (("int8", 1.5 / 127), ("float8_e4m3fn", 48 / 448)):
             for block in (None, 128):
                 columns = 2 * sizes.columns if name == "swiglu" else sizes.columns
                 yield Case(
@@ -128,19 +138,21 @@ def _quantised(sizes: Sizes, dtype: str) -> Iterator[Case]:
                     name=f"act_quant {name} {to} {'by block' if block else 'by row'}",
                     direction="forward",
                     operands=(_array(sizes.elements, columns, dtype),),
-                    function=functools.partial(_act_quant, activation=name, dtype=to, block=block),
+                    function=functools.partial(act_quant, activation=name, dtype=to, block=block),
                     plain=plain.quantised(by_hand, to, block),
                     worth=2 if dtype == "bfloat16" and name != "gelu" else 6,
                     tolerance=off,
-                    measured=_dequantised,
+                    measured=dequantised,
                 )
 
 
-def _act_quant(x: Any, *, activation: str, dtype: Any, block: int | None, implementation: Any) -> Any:
+def act_quant(x: Any, *, activation: str, dtype: Any, block: int | None, implementation: Any) -> Any:
+    """`jaxact.act_quant` as a case calls it."""
     return jaxact.act_quant(x, activation, dtype, block, implementation=implementation)
 
 
-def _dequantised(result: Any) -> jax.Array:
+def dequantised(result: Any) -> jax.Array:
+    """The numbers that (q, scale) stand for."""
     q, scale = result
     blocks = q.astype(jnp.float32).reshape(*q.shape[:-1], scale.shape[-1], -1)
     return (blocks * scale[..., None].astype(jnp.float32)).reshape(q.shape)
@@ -185,6 +197,22 @@ def _parametric(sizes: Sizes, dtype: str) -> Iterator[Case]:
             plain=function,
             worth=3 if dtype == "bfloat16" else 6,
         )
+    of_numbers = {"xielu": 2, "dyt": 3, "pade": 10}  # parameters with a gradient each, summed over all elements
+    for name, count in of_numbers.items():
+        yield from both_directions(
+            part="parametric",
+            name=f"{name} by number",
+            operands=(_array(sizes.elements, sizes.columns, dtype), *[Operand((), "float32", scale=0.25)] * count),
+            function=functools.partial(_of_parameters, getattr(jaxact, name)),
+            plain=f"jax.nn has no {name}",
+            worth=4 if dtype == "bfloat16" else 7,
+            tolerance=SUMMED,
+        )
+
+
+def _of_parameters(function: Any, x: Any, *parameters: Any, implementation: Any) -> Any:
+    """With positive parameters."""
+    return function(x, *(jnp.abs(p) + 0.5 for p in parameters), implementation=implementation)
 
 
 def _fused(sizes: Sizes, dtype: str) -> Iterator[Case]:

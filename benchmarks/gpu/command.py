@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     """Run what the command line asks for; 0 is success."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if options.only.partition("/")[0] not in ("", *cases.PARTS):
+    if not options.tune and options.only.partition("/")[0] not in ("", *cases.PARTS):
         parser.error(f"--only {options.only!r}: no such part; the parts are {', '.join(cases.PARTS)}")
     if options.selftest and options.out == RESULTS:
         parser.error("--selftest needs --out FOLDER: its numbers are no results")
@@ -38,14 +38,18 @@ def main(argv: Sequence[str]) -> int:
         return _page(options.out / "gpu.json", options.docs)
     if not options.selftest and (reason := prepare_gpu()):
         parser.error(f"{reason}; `--selftest --out FOLDER` shows on any machine that the program works")
-    clock: Clock = HostClock() if options.selftest else DeviceClock()
+    clock: Clock = HostClock()
+    if not options.selftest:
+        clock = DeviceClock()
+        if reason := clock.check():
+            parser.error(reason)
     effort = Effort(2, 1, past_cache=1) if options.selftest else Effort()
     seconds = options.budget or (QUICK if options.quick else TUNING if options.tune else SECONDS)
     sizes = cases.TINY if options.selftest else cases.Sizes()
     if options.tune:
-        table = options.out / "tuned.json" if options.selftest else TUNED
+        table = TUNED if options.out == RESULTS else options.out / "tuned.json"
         searched = tune.TINY if options.selftest else tune.Sizes()
-        return tune.main(clock, effort, Budget(seconds), sizes=searched, path=table)
+        return tune.main(clock, effort, Budget(seconds), sizes=searched, path=table, only=options.only)
     return _run(options, clock, effort, Budget(seconds), sizes)
 
 
@@ -55,18 +59,21 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         metavar="PART",
         default="",
-        help=f"{', '.join(cases.PARTS)}, or the beginning of a case's id such as rowwise/softmax/forward",
+        help=f"{', '.join(cases.PARTS)}, or the beginning of a case's id such as rowwise/softmax/forward; "
+        "to tune, that of a search such as 'softmax bfloat16'",
     )
     parser.add_argument("--quick", action="store_true", help=f"the first cases, for {QUICK:.0f} seconds")
     parser.add_argument(
         "--budget", type=float, metavar="SECONDS", help=f"default: {SECONDS:.0f}, to tune {TUNING:.0f}"
     )
-    parser.add_argument("--tune", action="store_true", help="search the kernels' parameters, write tuned.json")
+    parser.add_argument(
+        "--tune", action="store_true", help="search the kernels' parameters, or go on where that ended"
+    )
     parser.add_argument("--selftest", action="store_true", help="tiny cases, one of each kind, on any machine")
     parser.add_argument(
         "--page-only", action="store_true", help="write the page anew from the JSON, or without one"
     )
-    parser.add_argument("--out", type=pathlib.Path, default=RESULTS, help="where the JSON goes")
+    parser.add_argument("--out", type=pathlib.Path, default=RESULTS, help="where the JSON goes, tuned.json too")
     parser.add_argument("--docs", type=pathlib.Path, default=DOCS, help="where the page goes")
     return parser
 

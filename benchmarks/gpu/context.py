@@ -72,7 +72,7 @@ def _mlp(sizes: Sizes) -> list[Case]:
         _weights(sizes.hidden, sizes.model),
     )
     found = []
-    for name, worth in (("gelu", 0), ("silu", 4), ("relu", 4), ("mish", 6)):
+    for name, worth in (("gelu", 1), ("silu", 4), ("relu", 4), ("mish", 6)):
         acts = getattr(jaxact, name), getattr(jax.nn, name)
         found += _pair(f"MLP {name}", _feed_forward, *acts, operands, worth)
     return found
@@ -88,8 +88,8 @@ def _gated_mlp(sizes: Sizes) -> list[Case]:
         _weights(sizes.hidden, sizes.model),
     )
     found = []
-    for name in ("swiglu", "geglu"):
-        found += _pair(f"GatedMLP {name}", block, getattr(jaxact, name), plain.gated(name), operands, 0)
+    for name, worth in (("swiglu", 1), ("geglu", 3)):
+        found += _pair(f"GatedMLP {name}", block, getattr(jaxact, name), plain.gated(name), operands, worth)
 
     def linear(activation: Callable[[Array], Array], x: Array, packed: Array) -> Array:
         return activation(x @ packed)
@@ -105,6 +105,6 @@ def _attention(sizes: Sizes) -> list[Case]:
 
     operands = (Operand((sizes.heads, sizes.length, sizes.head), DTYPE),) * 3
     found = []
-    for name in ("softmax", "entmax15"):
-        found += _pair(f"attention {name}", block, getattr(jaxact, name), plain.ROWWISE[name], operands, 0)
+    for name, worth in (("softmax", 1), ("entmax15", 3)):
+        found += _pair(f"attention {name}", block, getattr(jaxact, name), plain.ROWWISE[name], operands, worth)
     return found

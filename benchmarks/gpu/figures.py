@@ -45,6 +45,12 @@ def noise(row: Row) -> float:
     return max(abs(same - 1.0), *spreads, 0.0)
 
 
+def kernels(row: Row, program: str) -> str:
+    """The kernels that take most of a program's time, with the seconds a call of each in microseconds."""
+    found = row.get("kernels", {}).get(program, {})
+    return ", ".join(f"{name} {1e6 * s:.1f} µs" for name, s in found.items())
+
+
 def selected(row: Row) -> str:
     """The program that the rule selects."""
     if SELECTED in row["seconds"] or SELECTED in row["problems"]:
@@ -63,6 +69,7 @@ class Aim:
       figure: What is compared.
       least: What it has to be.
       within_noise: The noise of a row counts in its favour.
+      program: Whose figure it is.
     """
 
     text: str
@@ -70,6 +77,7 @@ class Aim:
     figure: Callable[[Row], float | None]
     least: float
     within_noise: bool = False
+    program: Callable[[Row], str] = lambda row: KERNEL
 
     def short(self, row: Row) -> bool:
         found = self.figure(row)
@@ -115,6 +123,7 @@ AIMS: Sequence[Aim] = (
         lambda r: against_plain(r, selected(r)),
         1.0,
         within_noise=True,
+        program=selected,
     ),
     Aim(
         "kernels selected by default: not slower than jaxact's reference under XLA, outside noise",
@@ -137,7 +146,11 @@ def verdicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     found = []
     for aim in AIMS:
         measured = [r for r in rows if aim.applies(r) and aim.figure(r) is not None]
-        short = [{"id": r["id"], "figure": aim.figure(r)} for r in measured if aim.short(r)]
+        short = [
+            {"id": r["id"], "figure": aim.figure(r), "kernels": kernels(r, aim.program(r))}
+            for r in measured
+            if aim.short(r)
+        ]
         verdict = "not measured" if not measured else "short of" if short else "met"
         found.append({"aim": aim.text, "verdict": verdict, "rows": len(measured), "short": short})
     return found

@@ -64,7 +64,10 @@ def clocks() -> dict[str, str]:
         return {"nvidia-smi": "not found"}
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
     command = [program, f"--query-gpu={','.join(SMI)}", "--format=csv,noheader", f"--id={first}"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:  # a run does not end because of this
+        return {"nvidia-smi": f"{type(error).__name__}: {error}"}
     values = [v.strip() for v in done.stdout.strip().split(",")]
     if done.returncode or len(values) != len(SMI):
         return {"nvidia-smi": (done.stderr or done.stdout).strip()}

@@ -1,7 +1,8 @@
 """docs/gpu_timed.md, from the JSON of one run on a GPU, or from none."""
 
+import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -18,6 +19,8 @@ Report = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 NAME: Final = "gpu_timed.md"
+# Written by hand: {date of a run: {beginning of a case's id: cause, and what was tried}}.
+CAUSES: Final = pathlib.Path(__file__).with_name("causes.json")
 TITLES: Final = {
     "context": "In context",
     "rowwise": "Rows",
@@ -55,6 +58,8 @@ def text(report: Report | None, images: pathlib.Path) -> str:
     """The page; without a report it says that nothing has been timed."""
     if report is None:
         return NOT_YET
+    for image in images.glob("gpu-*.png"):  # of other runs
+        image.unlink()
     parts = [HEAD, _provenance(report), _aims(report)]
     for part in PARTS:
         rows = [r for r in report["rows"] if r["part"] == part]
@@ -95,9 +100,27 @@ def _aims(report: Report) -> str:
         lines.append(f"| {aim['aim']} | {aim['verdict']}{count} | {aim['rows']} |")
     short = [(a["aim"], s) for a in report["aims"] for s in a["short"]]
     if short:
-        lines += ["", "Short of an aim:", "", "| case | figure | aim |", "|---|---|---|"]
-        lines += [f"| {s['id']} | {s['figure']:.2f} | {aim} |" for aim, s in short]
+        lines += [
+            "",
+            "Short of an aim, with the kernels that take the time (a call's, from the trace), and the cause:",
+            "",
+        ]
+        lines += ["| case | figure | aim | kernels | cause, and what was tried |", "|---|---|---|---|---|"]
+        causes = _causes(report["date"])
+        lines += [
+            f"| {s['id']} | {s['figure']:.2f} | {aim} | {s['kernels']} | {causes(s['id'])} |" for aim, s in short
+        ]
     return "\n".join([*lines, ""])
+
+
+def _causes(date: str) -> Callable[[str], str]:
+    """What was found out about the cases of the run of that date; another run's causes explain nothing here."""
+    known = json.loads(CAUSES.read_text()).get(date, {})
+
+    def cause(case: str) -> str:
+        return next((text for beginning, text in known.items() if case.startswith(beginning)), "not known yet")
+
+    return cause
 
 
 def _section(part: str, rows: Sequence[Row], images: pathlib.Path) -> str:

@@ -27,21 +27,20 @@ FIRST_BATCH: Final = 60.0
 
 @dataclasses.dataclass
 class Budget:
-    """The seconds of a run; a batch is begun where the longest one so far would still fit."""
+    """The seconds of a run; a batch is begun where the longest one so far of its kind would still fit."""
 
     seconds: float
     begun: float = dataclasses.field(default_factory=time.monotonic)
-    longest: float | None = None
+    longest: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def left(self) -> float:
         return self.seconds - (time.monotonic() - self.begun)
 
-    def allows_another(self) -> bool:
-        expected = min(FIRST_BATCH, self.seconds / 4) if self.longest is None else self.longest
-        return self.left() >= expected
+    def allows_another(self, kind: str = "") -> bool:
+        return self.left() >= self.longest.get(kind, min(FIRST_BATCH, self.seconds / 4))
 
-    def spent(self, on_a_batch: float) -> None:
-        self.longest = max(self.longest or 0.0, on_a_batch)
+    def spent(self, on_a_batch: float, kind: str = "") -> None:
+        self.longest[kind] = max(self.longest.get(kind, 0.0), on_a_batch)
 
 
 def run(
@@ -73,7 +72,7 @@ def run(
     waiting = list(cases)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(label, total=len(cases))
-        while waiting and budget.allows_another():
+        while waiting and budget.allows_another(kind := "context" if waiting[0].in_context else ""):
             start = time.monotonic()
             for row in _rows(next(batches(waiting)), clock, effort, others):
                 report["rows"].append(row)
@@ -83,7 +82,7 @@ def run(
                     break
             report["left_out"] = [c.id for c in waiting]
             report["clocks"].append(machine.clocks())
-            budget.spent(time.monotonic() - start)
+            budget.spent(time.monotonic() - start, kind)
             finish(report, path)
     finish(report, path)
     return report

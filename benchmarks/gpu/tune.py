@@ -1,13 +1,14 @@
 """``--tune``: the kernels' few parameters searched by time, size class by size class.
 
 Writes the table that `pallas_kernels.config` reads, with the seconds of every candidate as its evidence. The
-default stays unless another one is faster by more than `MARGIN`, and than the spread of the times.
+default stays unless another one is faster by more than `MARGIN`, and than the spread of the times. Candidates are
+only compared within a search, so one call goes on where another ended: what the table has for this GPU is kept.
 """
 
 import concurrent.futures
 import dataclasses
+import datetime
 import functools
-import itertools
 import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,14 +21,18 @@ from rich.console import Console
 import jaxact
 from benchmarks.gpu import interpreted, machine
 from benchmarks.gpu.case import Case, Direction, Operand
+from benchmarks.gpu.cases import act_quant, dequantised
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.measure import Effort, Operands, Prepared, measure_seconds, wrong
 from benchmarks.gpu.run import Budget
 from pallas_kernels import config, row_plan
 from pallas_kernels.config import Parameters
 
+Fields = tuple[int, int, int, int, bool]  # of a `row_plan.Plan`
+
 MARGIN: Final = 0.02
 HELD: Final = 160  # the most elements of a row that a thread is asked to hold in registers
+SHARED: Final = 200 * 1024  # and the most bytes of it that a block is asked to hold in shared memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Table:
 
     sizes: dict[str, dict[int, int]] = dataclasses.field(default_factory=dict)
     numbers: dict[str, int] = dataclasses.field(default_factory=dict)
-    plans: dict[str, list[tuple[int, int, int, int]]] = dataclasses.field(default_factory=dict)
+    plans: dict[str, list[Fields]] = dataclasses.field(default_factory=dict)
 
     def entry(self) -> dict[str, Any]:
         """As `config.read` takes it; kernels whose rows were not all searched keep the default plans."""
@@ -94,7 +99,7 @@ def _classes(found: Mapping[int, int]) -> list[tuple[int, int]]:
     return [(0 if size == first else size, found[size]) for size in sorted(found, reverse=True)]
 
 
-def _with_rest(kernel: str, found: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+def _with_rest(kernel: str, found: Sequence[Fields]) -> list[Fields]:
     """Plans by length, and after them the defaults, for rows longer than those searched."""
     rest = [dataclasses.astuple(p) for p in row_plan.PLANS[kernel]]
     return [*sorted(found, key=lambda plan: max(plan[:2])), *rest]
@@ -104,14 +109,15 @@ def _with_rest(kernel: str, found: Sequence[tuple[int, int, int, int]]) -> list[
 
 
 def searches(sizes: Sizes, table: "Table") -> Iterator[Search]:
-    """Every search; `table` holds what those before have found."""
+    """Every search, the most telling first; `table` holds what those before have found."""
+    yield from _plans(sizes, "bfloat16")
     yield from _unrolls(sizes)
     yield from _reductions(sizes, table)
-    yield from _plans(sizes)
+    yield from _plans(sizes, "float32")
 
 
-def _case(name: str, function: Any, direction: Direction, *operands: Operand) -> Case:
-    return Case("tune", name, direction, operands, function, "not compared", 0)
+def _case(name: str, function: Any, direction: Direction, *operands: Operand, **how: Any) -> Case:
+    return Case("tune", name, direction, operands, function, "not compared", 0, **how)
 
 
 def _unrolls(sizes: Sizes) -> Iterator[Search]:
@@ -159,79 +165,120 @@ def _reductions(sizes: Sizes, table: "Table") -> Iterator[Search]:
         yield Search(field, cases, _default_first(made, str(default)), keep)
 
 
-KERNELS: Final[Mapping[str, tuple[Any, Direction]]] = {
-    "softmax": (jaxact.softmax, "forward"),
-    "softmax_backward": (jaxact.softmax, "backward"),
-    "log_softmax_backward": (jaxact.log_softmax, "backward"),
-    "entmax": (jaxact.entmax15, "forward"),
-    "entmax_backward": (jaxact.entmax15, "backward"),
-    "act_quant": (lambda x, implementation: jaxact.act_quant(x, "silu", implementation=implementation), "forward"),
+# What the rule selects first. Rounded to 8 bits, a number at the edge of two steps may go to either.
+KERNELS: Final[Mapping[str, tuple[Any, Direction, Mapping[str, Any]]]] = {
+    "softmax": (jaxact.softmax, "forward", {}),
+    "softmax_backward": (jaxact.softmax, "backward", {}),
+    "entmax": (jaxact.entmax15, "forward", {}),
+    "entmax_backward": (jaxact.entmax15, "backward", {}),
+    "act_quant": (
+        functools.partial(act_quant, activation="silu", dtype="int8", block=None),
+        "forward",
+        {"tolerance": 1.5 / 127, "measured": dequantised},
+    ),
+    "log_softmax_backward": (jaxact.log_softmax, "backward", {}),
 }
 
 
-def _plans(sizes: Sizes) -> Iterator[Search]:
-    for kernel, (function, direction) in KERNELS.items():
-        for n, dtype in itertools.product(sizes.rows, ("bfloat16", "float32")):
-            if n > row_plan.longest(kernel):
-                continue
-            width = jnp.dtype(dtype).itemsize
-            default = row_plan.plan(kernel, n, width)
-            made = _plan_candidates(kernel, n, default, sizes)
-            case = _case(f"{kernel} {n}", function, direction, Operand((max(1, sizes.total // n), n), dtype))
+def _plans(sizes: Sizes, dtype: str) -> Iterator[Search]:
+    width = jnp.dtype(dtype).itemsize
+    for kernel, (function, direction, how) in KERNELS.items():
+        for n in sizes.rows:
+            with config.use(config.DEFAULT):  # not what an earlier search has found
+                if row_plan.why_not(kernel, n):
+                    continue
+                default = row_plan.plan(kernel, n, width)
+            plans = _plan_candidates(kernel, n, width, default, sizes)
+            made = {
+                name: dataclasses.replace(config.DEFAULT, plans={kernel: (dataclasses.astuple(plan),)})
+                for name, plan in plans.items()
+            }
+            x = Operand((max(1, sizes.total // n), n), dtype)
 
-            def keep(table: Table, chosen: str, kernel: str = kernel, n: int = n, width: int = width) -> None:
-                warpgroups, tiles = map(int, chosen.split("x"))
+            def keep(
+                table: Table, chosen: str, kernel: str = kernel, n: int = n, plans: Mapping[str, Any] = plans
+            ) -> None:
                 ends = (n, 0) if width == 2 else (0, n)
-                table.plans.setdefault(kernel, []).append((*ends, warpgroups, tiles))
+                _, _, *how = dataclasses.astuple(plans[chosen])
+                table.plans.setdefault(kernel, []).append((*ends, *how))
 
-            yield Search(f"{kernel} {dtype} to {n}", (case,), made, keep)
+            yield Search(
+                f"{kernel} {dtype} to {n}", (_case(f"{kernel} {n}", function, direction, x, **how),), made, keep
+            )
 
 
-def _plan_candidates(kernel: str, n: int, default: row_plan.Plan, sizes: Sizes) -> dict[str, Parameters]:
-    """By warpgroups x tiles of a loop, 0 where the row is held."""
-    loops = any(p.tiles for p in row_plan.PLANS[kernel])
-    held = [(w, 0) for w in sizes.warpgroups if n <= HELD * row_plan.WARPGROUP * w]
-    looped = [(w, t) for w in sizes.warpgroups for t in sizes.loops] if loops else []
-    pairs = [(default.warpgroups, default.tiles), *held, *looped]
-    return {f"{w}x{t}": dataclasses.replace(config.DEFAULT, plans={kernel: ((n, n, w, t),)}) for w, t in pairs}
+def _plan_candidates(
+    kernel: str, n: int, width: int, default: row_plan.Plan, sizes: Sizes
+) -> dict[str, row_plan.Plan]:
+    """Plans for one length, by warpgroups x tiles of a loop, or how the row is held; the default first."""
+    plan = functools.partial(row_plan.Plan, n, n)
+    usual = row_plan.PLANS[kernel]
+    found = [plan(default.warpgroups, default.tiles, default.shared)]
+    for w in sizes.warpgroups:
+        if n <= HELD * row_plan.WARPGROUP * w:
+            found.append(plan(w))
+            if any(p.shared for p in usual) and n * width <= SHARED:
+                found.append(plan(w, shared=True))
+        found += [plan(w, t) for t in sizes.loops] if any(p.tiles for p in usual) else []
+    return {f"{p.warpgroups}x{'shared' if p.shared else p.tiles or 'held'}": p for p in found}
 
 
 # -- searching ---------------------------------------------------------------------------------------------------
 
 
-def main(clock: Clock, effort: Effort, budget: Budget, *, sizes: Sizes, path: pathlib.Path) -> int:
-    """Search until the time is up, write the table after every search, and say what was changed."""
+def main(clock: Clock, effort: Effort, budget: Budget, *, sizes: Sizes, path: pathlib.Path, only: str = "") -> int:
+    """Search until the time is up, write the table after every search, and say what was changed.
+
+    Args:
+      clock: What times the candidates.
+      effort: How much of everything.
+      budget: When to stop; what is left then is listed.
+      sizes: What is searched.
+      path: Of the table; what it has of this GPU is gone on with.
+      only: How the names of the searches begin that are made now.
+    """
     console = Console()
-    table, evidence = (
-        Table(),
-        {"machine": machine.description(), "clocks": machine.clocks(), "source": clock.source},
-    )
+    table, left_out = Table(), [s.name for s in searches(sizes, Table())]
+    before = _read(path).get(_capability(), {}).get("evidence", {"runs": [], "searches": {}})
     found: dict[str, Any] = {}
-    waiting = [s.name for s in searches(sizes, Table())]
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    run = {"date": now, "machine": machine.description(), "clocks": machine.clocks(), "source": clock.source}
     for search in searches(sizes, table):
-        if not budget.allows_another():
-            break
-        before = budget.left()
-        waiting.remove(search.name)
-        found[search.name] = outcome = _search(search, clock, effort)
+        outcome = before["searches"].get(search.name)
+        if outcome is None or outcome["chosen"] not in (None, *search.candidates):
+            if not (search.name.startswith(only) and budget.allows_another()):
+                continue
+            begun = budget.left()
+            outcome = {"run": now, **_search(search, clock, effort)}
+            budget.spent(begun - budget.left())
+            console.print(f"{search.name}: {outcome['default']} by default, chosen {outcome['chosen']}")
+        found[search.name] = outcome
+        left_out.remove(search.name)
         if outcome["chosen"] is not None:
             search.keep(table, outcome["chosen"])
-        budget.spent(before - budget.left())
-        _write(path, table.entry() | {"evidence": {**evidence, "searches": found, "left_out": waiting}})
-        console.print(f"{search.name}: {outcome['default']} by default, chosen {outcome['chosen']}")
-    console.print(f"{len(waiting)} searches left out; wrote {path}")
+        evidence = {"runs": [*before["runs"], run], "searches": found, "left_out": left_out}
+        _write(path, table.entry() | {"evidence": evidence})
+    console.print(f"{len(left_out)} searches left out; wrote {path}")
     return 0
+
+
+def _capability() -> str:
+    device: Any = jax.devices()[0]
+    return getattr(device, "compute_capability", "none")
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _write(path: pathlib.Path, entry: Mapping[str, Any]) -> None:
     """The entry of this GPU beside those of others."""
-    device: Any = jax.devices()[0]
-    capability = getattr(device, "compute_capability", "none")
-    tables = json.loads(path.read_text()) if path.is_file() else {}
-    text = json.dumps({**tables, capability: entry}, indent=1) + "\n"
+    text = json.dumps({**_read(path), _capability(): entry}, indent=1) + "\n"
     config.read(text)  # what the kernels could not read must not be written
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    beside = path.with_suffix(".partial")  # so that a run that is killed leaves a whole table
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def _search(search: Search, clock: Clock, effort: Effort) -> dict[str, Any]:

@@ -156,6 +156,13 @@ class Facts:
     slopes: Callable[..., tuple[float, float] | None] | None = None  # of the parameters: the only two, if so
     reach: Callable[..., float] | None = None  # of the parameters: |x| up to which derivatives keep their accuracy
 
+    @classmethod
+    def of(cls, body: Callable[..., Any], *, name: str | None = None, **told: Any) -> "Facts":
+        """Those of a body, whose name, docstring and module it has, and what its author tells beside."""
+        told = {k: tuple(v) if k in ("aliases", "settings", "ordered") else v for k, v in told.items()}
+        doc = inspect.cleandoc(body.__doc__ or "")
+        return cls(name=name or body.__name__, doc=doc, module=body.__module__, **told)
+
 
 class ElementwiseDefinition:
     """``y = f(x; parameters)``, one output element an input element."""

@@ -1,7 +1,6 @@
 """The public functions: thin Python that checks, promotes and hands over to the engine."""
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
@@ -204,18 +203,17 @@ def elementwise(
             raise TypeError(f"elementwise takes a function of one array, got {shown(body)}")
         if isinstance(aliases, str):
             raise TypeError(f"elementwise: aliases must be a sequence of names, got {shown(aliases)}")
-        facts = Facts(
-            name=name or body.__name__,
-            doc=inspect.cleandoc(body.__doc__ or ""),
-            module=body.__module__,
-            aliases=tuple(aliases),
+        facts = Facts.of(
+            body,
+            name=name,
+            aliases=aliases,
             formula=formula,
             source=source,
             range=range,
             kinks=kinks,
             limits=limits,
-            settings=tuple(settings),
-            ordered=tuple(ordered),
+            settings=settings,
+            ordered=ordered,
             keeps_integers=keeps_integers,
             selects=selects,
             slopes=slopes,

@@ -89,6 +89,7 @@ class Kernel:
       operands: The abstract operands.
       dtypes: Of what the kernel reads and writes.
       rows: The axes, counted from the right, that have to be whole.
+      variant: What its code depends on beside dtypes: how it holds a row.
     """
 
     kind: str
@@ -96,6 +97,7 @@ class Kernel:
     operands: tuple[Any, ...]
     dtypes: tuple[Any, ...]
     rows: tuple[int, ...] = ()
+    variant: Any = None
 
 
 # -- whether ---------------------------------------------------------------------------------------------------
@@ -341,7 +343,9 @@ def _quantised(op: QuantisedOperation, x: Any) -> Kernel | str:
         q, scale = quantize.act_quant(body, rows, dtype=jnp.dtype(op.dtype), block=op.block, packed=packed)
         return q.reshape(*x.shape[:-1], -1), scale.reshape(*x.shape[:-1], -1)
 
-    return Kernel("quantize", run, (x,), (x.dtype, jnp.dtype(op.dtype), jnp.dtype(jnp.float32)), rows=(-1,))
+    dtypes = (x.dtype, jnp.dtype(op.dtype), jnp.dtype(jnp.float32))
+    held = (packed, op.block or row_plan.plan("act_quant", n, x.dtype.itemsize))
+    return Kernel("quantize", run, (x,), dtypes, rows=(-1,), variant=held)
 
 
 # -- rows -----------------------------------------------------------------------------------------------------
@@ -358,7 +362,9 @@ def _rowwise(op: "RowwiseOperation", direction: Direction, operands: Sequence[An
         return "the kernels take rows along the last axes only"
     from pallas_kernels import row_plan  # noqa: PLC0415  (lazily, see above)
 
-    reason = row_plan.why_not(name, op.row_length(operands[0]))
+    x = operands[0]
+    n = op.row_length(x)
+    reason = row_plan.why_not(name, n)
     if reason:
         return reason
 
@@ -370,8 +376,9 @@ def _rowwise(op: "RowwiseOperation", direction: Direction, operands: Sequence[An
         rows = [jnp.broadcast_to(v, x.shape).reshape(-1, n) for v in arrays]
         return (call(rowwise, *rows).reshape(x.shape),)
 
-    masked = ["int8" if a.dtype == bool else a.dtype for a in operands]
-    return Kernel("rowwise", run, tuple(operands), (*masked, operands[0].dtype), rows=op.axes)
+    dtypes = (*("int8" if a.dtype == bool else a.dtype for a in operands), x.dtype)
+    held = (name, row_plan.plan(name, n, x.dtype.itemsize))
+    return Kernel("rowwise", run, tuple(operands), dtypes, rows=op.axes, variant=held)
 
 
 def _row_call(op: "RowwiseOperation", direction: Direction) -> tuple[str, Callable[..., Array]] | str:

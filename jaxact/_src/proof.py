@@ -1,5 +1,6 @@
 """The check of a kernel that no test has run on this kind of GPU: once a process, before it is first chosen.
 
+What counts as one kernel has the same code: one operation and direction, dtypes, and way of holding a row.
 Nothing unproven runs unseen. A kernel that somebody demanded is not checked, nor one for a device that this
 process does not have. The small case runs in a thread of its own, because selection happens while a program is
 lowered, under whatever mesh and settings that has.
@@ -100,7 +101,7 @@ def _key(
     device: jax.Device | None,
 ) -> tuple[Any, ...]:
     where = f"compute capability {compute_capability}" if device is None else device.device_kind
-    return kernel.kind, op.family, direction, where
+    return kernel.kind, kernel.dtypes, kernel.variant, op.family, direction, where
 
 
 def _shortened(error: Exception, what: str) -> str:

@@ -262,16 +262,8 @@ def rowwise(
     """Make an activation of a function ``(x, axes)`` or ``(x, axes, parameter)`` over rows."""
 
     def make(body: Body) -> Rowwise:
-        facts = Facts(
-            name=body.__name__,
-            doc=inspect.cleandoc(body.__doc__ or ""),
-            module=body.__module__,
-            aliases=tuple(aliases),
-            formula=formula,
-            source=source,
-            range=range,
-            kinks=kinks,
-            limits=limits,
+        facts = Facts.of(
+            body, aliases=aliases, formula=formula, source=source, range=range, kinks=kinks, limits=limits
         )
         own = [read_parameter(p) for n, p in inspect.signature(body).parameters.items() if n not in ("x", "axes")]
         definition = RowwiseDefinition(facts, body, residual, own[0] if own else None, sign=sign)

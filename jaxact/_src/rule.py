@@ -25,6 +25,7 @@ class Row:
       evidence: Why, in the words that `explain` shows.
       at_least: The elements of the shortest row that it holds for.
       at_most: The elements of the longest one.
+      at_most_float32: The same of float32, of which registers hold fewer.
     """
 
     families: tuple[str, ...]
@@ -33,6 +34,13 @@ class Row:
     evidence: str
     at_least: int = 0
     at_most: float = math.inf
+    at_most_float32: float = math.inf
+
+    def fits(self, family: str, direction: Direction, length: int, itemsize: int) -> bool:
+        """Whether it holds for rows of so many elements, each of so many bytes."""
+        longest = self.at_most if itemsize <= 2 else min(self.at_most, self.at_most_float32)
+        known = family in self.families and direction in self.directions
+        return known and self.at_least <= length <= longest
 
 
 _ANY: Final[tuple[Direction, ...]] = ("value", "tangent", "backward")
@@ -56,7 +64,8 @@ RULE: Final[tuple[Row, ...]] = (
         ("backward",),
         True,
         "XLA reads y and its cotangent twice: 1.67 times the bytes",
-        at_most=16384,
+        at_most=49152,
+        at_most_float32=36864,
     ),
     Row(
         ("softmax", "softmin"),
@@ -88,9 +97,6 @@ RULE: Final[tuple[Row, ...]] = (
 _REST: Final = Row((), _ANY, False, "no measurement speaks for a kernel")
 
 
-def row(family: str, direction: Direction, length: int) -> Row:
-    """The row that holds for an operation on rows of `length` elements (0: it has none)."""
-    for line in RULE:
-        if family in line.families and direction in line.directions and line.at_least <= length <= line.at_most:
-            return line
-    return _REST
+def row(family: str, direction: Direction, length: int, itemsize: int = 2) -> Row:
+    """The row that holds for an operation on rows of `length` elements (0: it has none) of so many bytes."""
+    return next((line for line in RULE if line.fits(family, direction, length, itemsize)), _REST)

@@ -127,7 +127,9 @@ def select(
         return _by_the_rule(op, direction, mask, operands, target)
     found = _kernel(op, direction, mask, operands, target)
     if isinstance(found, Kernel):
-        return Choice("pallas", f"asked for by implementation={op.request!r}", found)
+        gathers = target.placement.kind == "automatic" and found.rows
+        cost = ", and rows that the mesh splits are gathered for it" if gathers else ""
+        return Choice("pallas", f"asked for by implementation={op.request!r}{cost}", found)
     if op.request == "pallas":
         raise NotImplementedError(
             f"implementation='pallas' was asked for, but {op.name} ({direction}) has no kernel here: {found}; "
@@ -148,7 +150,8 @@ def check_without_jit(op: "Operation") -> None:
 def _by_the_rule(
     op: "Operation", direction: Direction, mask: Sequence[bool], operands: Sequence[Any], target: Target
 ) -> Choice:
-    line = rule.row(op.family, direction, op.row_length(operands[0]))
+    x = operands[0]
+    line = rule.row(op.family, direction, op.row_length(x), x.dtype.itemsize)
     machine = kernels.why_not_here(target.platform, target.compute_capability) or target.obstacle
     if machine or not line.kernel:
         return Choice("reference", machine or line.evidence)

@@ -89,6 +89,8 @@ def _both(name: str, function: Callable[..., Any], *operands: Any) -> list[Case]
 def _elementwise() -> Iterator[Case]:
     for dtype in ("float32", "bfloat16", "float16"):
         yield from _both(f"gelu {dtype}", jaxact.gelu, _array(4, 4099, dtype=dtype))
+    for dtype in ("float8_e4m3fn", "float8_e5m2"):
+        yield from _both(f"silu {dtype}", jaxact.silu, _array(4, 4099, dtype=dtype))
     yield Case("relu in place", functools.partial(jaxact.relu, inplace=True), (_array(4, 4096),))
     x, row = _array(64, 640), _array(640)
     yield from _both("bias, gelu and residual", _fused, x, row, x)
@@ -103,13 +105,14 @@ def _fused(x: jax.Array, bias: jax.Array, residual: jax.Array) -> jax.Array:
 
 
 def _rows() -> Iterator[Case]:
-    for n in (1023, 20007, 100_001):  # held by one warpgroup, by four, and read again
+    # held by one warpgroup, by four, with the second operand in shared memory, and read again
+    for n in (1023, 20007, 40_005, 100_001):
         for dtype in ("float32", "bfloat16"):
             for function in (jaxact.softmax, jaxact.log_softmax):
                 yield from _both(f"{function.__name__} {dtype} {n}", function, _array(2, n, dtype=dtype))
         mask = _array(2, n, dtype="bool")
         yield Case(f"softmax masked {n}", lambda x, m: jaxact.softmax(x, where=m), (_array(2, n), mask))
-    for n in (1023, 20007):
+    for n in (1023, 20007, 40_005):
         yield from _both(f"sparsemax {n}", jaxact.sparsemax, _array(2, n))
         yield from _both(f"entmax15 {n}", jaxact.entmax15, _array(2, n))
         yield from _both(f"entmax of 1.3 {n}", functools.partial(jaxact.entmax, alpha=1.3), _array(2, n))

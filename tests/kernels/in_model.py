@@ -1,8 +1,10 @@
 """Compile blocks of models for an H200, with jaxact's default selection and with jax.nn, and count.
 
-python -m kernels.in_model      prints, as JSON, the bytes that each moves, and the fusions of single layers
+python -m kernels.in_model      prints, as JSON, the bytes that each moves, the fusions of single layers, and of
+                                what the rule selects the kernels, the bytes and those that have to move
 """
 
+import functools
 import inspect
 import json
 import re
@@ -11,10 +13,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from cases import builtin
+from cases import DEFAULTS, builtin
 
 import jaxact
-from benchmarks.machine_code import bytes_moved
+from benchmarks.machine_code import bytes_moved, nbytes
 from kernels.deviceless import compile_for
 
 GPU = "h200"
@@ -88,6 +90,46 @@ BLOCKS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Any]] = {
 }
 
 
+def value_and_pullback(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(x: Any, ct: Any) -> Any:
+        y, pull = jax.vjp(function, x)
+        return y, pull(ct)
+
+    return run
+
+
+def quantise(activation: str, dtype: str, block: int | None) -> Callable[..., Any]:
+    return lambda x: jaxact.act_quant(x, activation, dtype, block)
+
+
+# name -> program, its operand, and the arrays of that size that move between the first and the last kernel
+ROWS = {n: array(2**24 // n, n) for n in (4096, 32768, 49152)}
+SELECTED: dict[str, tuple[Callable[..., Any], list[Any], int]] = {
+    **{f"softmax of {n}": (value_and_pullback(jaxact.softmax), [x, x], 1) for n, x in ROWS.items()},
+    **{
+        name: (value_and_pullback(function), [ROWS[4096]] * 2, 1)
+        for name, function in (
+            ("sparsemax", jaxact.sparsemax),
+            ("entmax15", jaxact.entmax15),
+            ("entmax", functools.partial(jaxact.entmax, alpha=1.25)),
+        )
+    },
+    "log_softmax of 32768": (jaxact.log_softmax, [ROWS[32768]], 0),
+    **{
+        f"act_quant {activation} {dtype} {block}": (quantise(activation, dtype, block), [ROWS[4096]], 0)
+        for activation, dtype in (("silu", "int8"), ("swiglu", "float8_e4m3fn"))
+        for block in (None, 128)
+    },
+}
+
+
+def selected(function: Callable[..., Any], operands: list[Any], between: int) -> list[int]:
+    """The kernels of a program, the bytes that it moves, and those that have to move."""
+    text = program(function, operands)
+    ends = nbytes(*operands, *jax.tree.leaves(jax.eval_shape(function, *operands)))
+    return [text.count('custom_call_target="mosaic_gpu'), bytes_moved(text), ends + between * nbytes(operands[0])]
+
+
 def program(function: Callable[..., Any], operands: Any) -> str:
     return compile_for(GPU, function, operands).as_text()
 
@@ -97,15 +139,18 @@ def fusions(text: str) -> int:
 
 
 def main() -> None:
-    found: dict[str, dict[str, list[int]]] = {"bytes": {}, "fusions": {}}
+    found: dict[str, dict[str, list[int]]] = {"bytes": {}, "fusions": {}, "selected": {}}
     for name, (own, peer, operands) in BLOCKS.items():
         for how, derive in (("forward", lambda f: f), ("gradient", gradients)):
             moved = [bytes_moved(program(derive(f), operands)) for f in (own, peer)]
             found["bytes"][f"{name}, {how}"] = moved
     layer = (array(256, 512), array(512, 1024), array(1024))
-    for name in SHARED:
-        pair = (getattr(module, name) for module in (jaxact, jax.nn))
-        found["fusions"][name] = [fusions(program(lambda x, w, b, act=act: act(x @ w + b), layer)) for act in pair]
+    counted = functools.cache(lambda act: fusions(program(lambda x, w, b: act(x @ w + b), layer)))
+    for case in DEFAULTS:
+        peer = getattr(jax.nn, case.name) if case.name in SHARED else jax.nn.gelu
+        found["fusions"][case.name] = [counted(case), counted(peer)]
+    for name, (function, arguments, between) in SELECTED.items():
+        found["selected"][name] = selected(function, arguments, between)
     print(json.dumps(found))
 
 

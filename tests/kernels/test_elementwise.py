@@ -42,6 +42,22 @@ def test_any_shape(shape):
 
 
 @pytest.mark.parametrize(
+    "view",
+    [lambda v: v.T, lambda v: v[:, ::2], lambda v: v[3:, 5:], lambda v: v[::-1]],
+    ids=["T", "::2", "5:", "::-1"],
+)
+def test_any_strides(view):
+    """Operands that XLA may hold otherwise than row by row, in one program with the kernel."""
+    x, t = (values(i, "strides", shape=(40, 67), dtype="bfloat16") for i in range(2))
+
+    @jax.jit
+    def run(x, t):
+        return elementwise(lambda x, t: x * t, [view(x), view(t)], ["bfloat16"], interpret=interpreted())[0]
+
+    close(run(x, t), view(double(x)) * view(double(t)), "bfloat16")
+
+
+@pytest.mark.parametrize(
     ("dtype", "out"),
     [(a, b) for a, b in itertools.product((*FLOATS, *FLOAT8, "int8"), (*FLOATS, *FLOAT8)) if a != b],
 )

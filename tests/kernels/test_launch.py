@@ -15,7 +15,7 @@ from kernels.support import FLOAT8, interpreted, needs_kernels
 
 needs_kernels()
 
-from pallas_kernels import launch
+from pallas_kernels import gated, launch, quantize, reduce, rowwise
 from pallas_kernels.elementwise import elementwise
 
 
@@ -59,7 +59,7 @@ def test_casts_to_float8_overflow_as_those_of_jax(dtype):
 RACE = """
 import jax
 from kernels.support import interpreted
-from pallas_kernels import launch
+from pallas_kernels import gated, launch, quantize, reduce, rowwise
 
 def body(x_ref, o_ref):
     place = launch.pl.ds(jax.lax.axis_index("g0") * 64, 128)
@@ -80,3 +80,34 @@ def test_overlapping_blocks_are_reported_as_a_race():
     )
     assert run.returncode != 0
     assert "RACE DETECTED" in run.stderr
+
+
+X, SHORT, ROW = (jnp.zeros(s) for s in ((4, 6), (4, 5), (5,)))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: elementwise(lambda a, b: a + b, [X, SHORT], ["float32"]),
+            r"operand 1 must be .*\(4, 6\), got \(4, 5",
+        ),
+        (
+            lambda: elementwise(lambda a, b: a + b, [X], ["float32"], rows=[ROW]),
+            r"row 0, .* of shape \(6,\), got \(5,",
+        ),
+        (lambda: elementwise(lambda a: a, [X], ["bfloat16"], in_place=True), "must be of bfloat16, got float32"),
+        (lambda: reduce.backward(lambda *v: v, X, [], SHORT), r"ct must be of shape \(4, 6\)"),
+        (lambda: reduce.backward(lambda *v: v, X, [ROW], X), "parameter 0, unless of rank 0,"),
+        (lambda: gated.forward(lambda g, u: g, SHORT), "two halves"),
+        (lambda: gated.forward(lambda g, u: g, (X, SHORT)), "operand 1"),
+        (lambda: gated.backward(lambda g, u, c: (g, u), X, X), r"ct must be of shape \(4, 3\)"),
+        (lambda: rowwise.softmax(X, where=SHORT), r"beside \(4, 6\) must be of shape \(4, 6\), got \(4, 5"),
+        (lambda: rowwise.softmax_backward(X, SHORT), "an operand of softmax_backward"),
+        (lambda: rowwise.entmax(ROW), r"entmax takes \(rows, n\)"),
+        (lambda: quantize.act_quant(lambda g, u: g, SHORT, dtype="int8", packed=True), "two halves, got 5"),
+    ],
+)
+def test_mismatched_operands_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

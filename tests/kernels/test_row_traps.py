@@ -81,7 +81,19 @@ def ptx(name: str) -> str:
     return deviceless.reports()["h200"][name].text
 
 
-SEVERAL = [f"{k} bfloat16 {n}" for k, n in (("softmax", WIDE), ("softmax", LONG), ("entmax1.5", WIDE))]
+# Held in registers, the second operand in shared memory, and read in a loop.
+SEVERAL = [
+    *(
+        f"{k} {d} {n}"
+        for k in ("softmax", "softmax_backward")
+        for d in ("bfloat16", "float32")
+        for n in (WIDE, LONG)
+    ),
+    *(f"log_softmax_backward bfloat16 {n}" for n in (WIDE, LONG)),
+    *(f"{k} bfloat16 49152" for k in ("softmax_backward", "entmax_backward1.3")),
+    *(f"{k} bfloat16 {WIDE}" for k in ("entmax1.5", "entmax_backward1.3")),
+    "act_quant bfloat16 40960",
+]
 
 
 @pytest.mark.parametrize("name", SEVERAL)
