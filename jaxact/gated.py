@@ -371,6 +371,10 @@ def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
 def situ_glu(x: Any, *, gate_cap: float = 4.0, up_cap: float = 25.0, **options: Any) -> Array:
     """``c tanh(gate / c) * sigmoid(gate) * k tanh(up / k)``, SiTU-GLU of Kimi K3, arXiv:2607.24653.
 
+    As ``SituAndMul`` of its modeling_kimi_linear.py with the ``activation_situ_beta`` and the
+    ``activation_situ_linear_beta`` of its config.json. Without the latter the other half is not capped:
+    ``gated(x, get("situ", cap=c))``.
+
     Args:
       x: One array that holds both halves, gate first, or a pair of arrays.
       gate_cap: c.

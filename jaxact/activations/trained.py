@@ -263,7 +263,8 @@ def poly_norm(
       TypeError: `x` or a parameter is complex or no array, or `eps` is no number.
       ValueError: `x` has no axis, `weight` not three entries, `bias` does not broadcast, or `eps` is not above 0.
 
-    Source: Zhuo et al. 2024, Polynomial composition activations, arXiv:2411.03884, whose weights start at 1/3
+    Source: Zhuo et al. 2024, Polynomial composition activations, arXiv:2411.03884, and ``PolyNorm`` of
+    github.com/BryceZhuo/PolyCom, whose weights start at 1/3 and whose bias, of shape (1,), at 0
     """
     x = promoted(real_array("poly_norm", x))
     if not x.ndim:

@@ -73,7 +73,7 @@ class PReLU(trainable.PReLU, _Trainable):
 
 @nnx.dataclass(eq=False)
 class SReLU(trainable.SReLU, _Trainable):
-    """`jaxact.srelu` as a layer."""
+    """`jaxact.srelu` as a layer, whose t_right counts as t_left where training takes it below."""
 
     t_left_metadata: Metadata = _metadata()
     a_left_metadata: Metadata = _metadata()
