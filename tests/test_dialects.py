@@ -138,10 +138,10 @@ def test_a_layer_or_an_argument_alike(form):
     np.testing.assert_allclose(ours(x), np.tanh(np.asarray(plain(x), np.float64)), rtol=1e-6)
 
 
-# -- Keras before version 3: its source, and what its documentation prints -----------------------------------------
+# -- Keras before version 3: its source, and what its documentation prints ----------------------------------
 
-# The functions of tf_keras/activations.py with their arguments behind x and the defaults of those, and what it takes
-# from TensorFlow (leaky_relu, log_softmax, relu6, silu), github.com/keras-team/tf-keras at commit dd0a7237b9b2.
+# The functions of tf_keras/activations.py with their arguments behind x and their defaults, and what it takes from
+# TensorFlow (leaky_relu, log_softmax, relu6, silu), github.com/keras-team/tf-keras at dd0a7237b9b2.
 TF_KERAS = {
     "elu": {"alpha": 1.0},
     "exponential": {},

@@ -42,7 +42,7 @@ def test_situ_glu_without_a_cap_of_the_other_half():
     close(jaxact.gated(packed, jaxact.get("situ", cap=4.0)), wanted)
 
 
-# -- PolyNorm: the weight of the third power comes first, the mean is over the last axis, eps is 1e-6 --------------
+# -- PolyNorm: the weight of the third power comes first, the mean is over the last axis, eps is 1e-6 ------------
 
 ROWS = [[0.5, -1.25, 2.0, 0.125], [1e-3, -2e-3, 5e-4, 3e-3]]  # the second small enough for eps to count
 
@@ -77,7 +77,7 @@ def test_poly_norm_starts_as_its_authors_have_it(framework):
     )
 
 
-# -- SReLU: the thresholds keep their order while they are trained -------------------------------------------------
+# -- SReLU: the thresholds keep their order while they are trained -----------------------------------------------
 
 X = np.linspace(-3, 3, 25, dtype=np.float32)
 

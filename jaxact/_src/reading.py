@@ -31,7 +31,7 @@ def check(dialect: str, to: str) -> None:
     dialects.check(dialect)
     with_layers = [n for n, d in dialects.DIALECTS.items() if d.layers]
     if dialect not in with_layers:
-        raise ValueError(f"convert: dialect {dialect!r} has no layers, got it; those that have: {with_layers}")
+        raise ValueError(f"convert: dialect {dialect!r} has no layers; those that have: {with_layers}")
     if to not in get_args(To):
         raise ValueError(f"convert: to must be one of {get_args(To)}, got {shown(to)}")
 
@@ -141,7 +141,8 @@ def make(
     params = dialects.arguments(owner, entry, given)
     weights = {n: array(v) for n, v in weights.items()}
     if unknown := set(weights) - set(entry.learned):
-        raise ValueError(f"{owner} has the weights {list(entry.learned) or 'none'}, got {sorted(unknown)}")
+        has = f"the weights {list(entry.learned)}" if entry.learned else "no weights"
+        raise ValueError(f"{owner} has {has}, got {sorted(unknown)}")
     if not entry.learned:
         return _plain(name, entry, params, to)
     if missing := set(entry.learned) - set(weights) if weights else ():
