@@ -338,7 +338,7 @@ def test_random_slopes(lower, width, shape, dtype, seed):
         x = np.random.default_rng(s).normal(0, 2, shape).astype(jnp.dtype(dtype))
         layer = jaxact.linen.RReLU(lower, lower + width, deterministic=False)
         keys = {"dropout": jax.random.key(s)}
-        y, pull = jax.vjp(lambda v, keys=keys: layer.apply({}, v, rngs=keys), x)
+        y, pull = jax.vjp(functools.partial(layer.apply, {}, rngs=keys), x)
         (slope,) = pull(jnp.ones_like(y))
         chex.assert_shape([y, slope], shape)
         chex.assert_type([y, slope], jnp.dtype(dtype))
