@@ -150,6 +150,6 @@ def fused(
     operation = ElementwiseOperation(definition, static=static, arrays=tuple(arrays), request=request)
     try:
         return _jitted(operation)(x, *arrays.values())
-    except TypeError:  # perhaps from what is no array: then say so
+    except (TypeError, OverflowError):  # perhaps from what is no array: then say so
         check_array("fused", x)
         raise

@@ -6,22 +6,25 @@ operands, computed in float32 and rounded once. The backward keeps the two input
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import jax
 import jax.numpy as jnp
 
 from jaxact._src import engine, inline
+from jaxact._src.catalogue import Check
 from jaxact._src.checks import flag, integer, shown
 from jaxact._src.definition import FINITE, Body, ElementwiseDefinition, Facts, Parameter, Real, X, is_array
 from jaxact._src.elementary import Elementary
-from jaxact._src.function import Elementwise, check_array, named, promoted, real_array, varying_alike
+from jaxact._src.function import Elementwise, check_array, like, named, promoted, real_array, varying_alike
 from jaxact._src.operation import ElementwiseOperation
 from jaxact._src.packed import Layout, PackedOperation, halves, is_split
 from jaxact._src.select import Implementation, check_implementation, requested
+from jaxact.activations import clip_offset, gelu, silu_capped, situ, softcap, swish_limited
 from jaxact.registry import Activation, Bound, get
 
 Array = jax.Array
+F = TypeVar("F", bound=Callable[..., Any])
 UP = "up"
 
 
@@ -186,11 +189,13 @@ def gated(
     >>> jaxact.gated(jnp.array([1.0, -1.0, 3.0, 4.0]), "relu")
     Array([3., 0.], dtype=float32)
     """
-    if layout not in get_args(Layout):
-        raise ValueError(f"gated: layout must be one of {get_args(Layout)}, got {shown(layout)}")
+    _layout("gated", "layout", layout)
     request = requested() if implementation is None else implementation
     check_implementation(request)
-    multipliers = _number("gate_multiplier", gate_multiplier), _number("up_multiplier", up_multiplier)
+    multipliers = (
+        _number("gated", "gate_multiplier", gate_multiplier),
+        _number("gated", "up_multiplier", up_multiplier),
+    )
     definition = _definition(
         elementwise_argument("gated", "gate", gate), elementwise_argument("gated", "up", up), multipliers
     )
@@ -198,20 +203,39 @@ def gated(
     run = _jitted(operation, layout, flag("gated", "gate_first", gate_first), integer("gated", "axis", axis))
     try:
         return run(x)
-    except TypeError:  # perhaps from what is no array: then say so
+    except (TypeError, OverflowError):  # perhaps from what is no array: then say so
         for v in x if isinstance(x, tuple | list) else (x,):
             check_array("gated", v)
         raise
 
 
-def _number(name: str, value: Any) -> float:
+def _layout(owner: str, argument: str, value: Any) -> None:
+    if value not in get_args(Layout):
+        raise ValueError(f"{owner}: {argument} must be one of {get_args(Layout)}, got {shown(value)}")
+
+
+def _number(owner: str, argument: str, value: Any) -> float:
     """A multiplier, which must be a finite number."""
     if is_array(value):
-        raise TypeError(f"gated: {name} must be a number, got an array of shape {value.shape}")
-    return Parameter(name, 1.0, FINITE).check("gated", value)
+        raise TypeError(f"{owner}: {argument} must be a number, got an array of shape {value.shape}")
+    return Parameter(argument, 1.0, FINITE).check(owner, value)
 
 
-@named
+_OPTIONS = {
+    "layout": _layout,
+    "gate_first": flag,
+    "gate_multiplier": _number,
+    "up_multiplier": _number,
+    "axis": integer,
+}
+
+
+def _setting(**checks: Check) -> Callable[[F], F]:
+    """Decorate a setting of `gated`, which takes its options."""
+    return named(options=gated, **_OPTIONS | checks)
+
+
+@_setting()
 def glu(x: Any, axis: int = -1, *, gate_first: bool = False, **options: Any) -> Array:
     """Gated linear unit as ``jax.nn.glu``: the first half times the sigmoid of the second, arXiv:1612.08083.
 
@@ -230,7 +254,7 @@ def glu(x: Any, axis: int = -1, *, gate_first: bool = False, **options: Any) -> 
     return gated(x, "sigmoid", axis=axis, gate_first=gate_first, **options)
 
 
-@named
+@_setting()
 def swiglu(x: Any, **options: Any) -> Array:
     """``silu(gate) * up``, arXiv:2002.05202.
 
@@ -247,7 +271,7 @@ def swiglu(x: Any, **options: Any) -> Array:
     return gated(x, "silu", **options)
 
 
-@named
+@_setting(approximate=like(gelu, "approximate"))
 def geglu(x: Any, *, approximate: bool = True, **options: Any) -> Array:
     """``gelu(gate) * up``, arXiv:2002.05202.
 
@@ -265,7 +289,7 @@ def geglu(x: Any, *, approximate: bool = True, **options: Any) -> Array:
     return gated(x, get("gelu", approximate=approximate), **options)
 
 
-@named
+@_setting()
 def reglu(x: Any, **options: Any) -> Array:
     """``relu(gate) * up``, arXiv:2002.05202.
 
@@ -282,7 +306,7 @@ def reglu(x: Any, **options: Any) -> Array:
     return gated(x, "relu", **options)
 
 
-@named
+@_setting()
 def bilinear(x: Any, **options: Any) -> Array:
     """``gate * up``, arXiv:2002.05202.
 
@@ -299,7 +323,9 @@ def bilinear(x: Any, **options: Any) -> Array:
     return gated(x, "identity", **options)
 
 
-@named
+@_setting(
+    limit=like(swish_limited, "limit"), alpha=like(swish_limited, "beta"), offset=like(clip_offset, "offset")
+)
 def swiglu_oai(
     x: Any,
     *,
@@ -329,7 +355,7 @@ def swiglu_oai(
     return gated(x, gate, up, layout=layout, **options)
 
 
-@named
+@_setting(limit=like(swish_limited, "limit"))
 def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
     """``silu(min(gate, L)) * clip(up, -L, L)``.
 
@@ -349,7 +375,7 @@ def swiglu_clamp(x: Any, *, limit: float = 10.0, **options: Any) -> Array:
     )
 
 
-@named
+@_setting(limit=like(silu_capped, "limit"))
 def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
     """``min(silu(gate), L) * clip(up, -L, L)``.
 
@@ -367,9 +393,13 @@ def swiglu_step(x: Any, *, limit: float = 7.0, **options: Any) -> Array:
     return gated(x, get("silu_capped", limit=limit), get("clip", min_val=-limit, max_val=limit), **options)
 
 
-@named
+@_setting(gate_cap=like(situ, "cap"), up_cap=like(softcap, "cap"))
 def situ_glu(x: Any, *, gate_cap: float = 4.0, up_cap: float = 25.0, **options: Any) -> Array:
     """``c tanh(gate / c) * sigmoid(gate) * k tanh(up / k)``, SiTU-GLU of Kimi K3, arXiv:2607.24653.
+
+    As ``SituAndMul`` of its modeling_kimi_linear.py with the ``activation_situ_beta`` and the
+    ``activation_situ_linear_beta`` of its config.json. Without the latter the other half is not capped:
+    ``gated(x, get("situ", cap=c))``.
 
     Args:
       x: One array that holds both halves, gate first, or a pair of arrays.

@@ -1,6 +1,7 @@
 """An activation followed by the quantisation of its result, as low-precision matrix products take it."""
 
 import functools
+import numbers
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -101,6 +102,13 @@ def _resolved(activation: str | Activation) -> Activation:
     return found
 
 
+def _array(made: Any) -> Any:
+    """Raise TypeError where an activation returned what JAX cannot trace."""
+    if not all(hasattr(v, "dtype") or isinstance(v, numbers.Number) for v in jax.tree.leaves(made)):
+        raise TypeError(f"act_quant: the activation must return one array of floating point, got {shown(made)}")
+    return made
+
+
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
 def _run(
     x: Array, activation: Activation, dtype: Dtype, block: int | None, straight_through: bool, request: Any
@@ -114,7 +122,7 @@ def _run(
         with use(implementation="inline" if request == "inline" else "reference"):
             return activation(x)
 
-    made = jax.eval_shape(function, wide)
+    made = jax.eval_shape(lambda v: _array(function(v)), wide)
     if not isinstance(made, jax.ShapeDtypeStruct) or not jnp.issubdtype(made.dtype, jnp.floating):
         raise TypeError(f"act_quant: the activation must return one array of floating point, got {shown(made)}")
     shape = made.shape

@@ -82,7 +82,7 @@ def get(activation: str | Activation | None, *args: Any, dialect: str = dialects
     if found is None:
         found = catalogue.find("identity")
     if not callable(found):
-        raise TypeError(f"an activation is a name or a callable, got {type(activation).__name__}")
+        raise TypeError(f"an activation is a name or a callable, got {shown(activation)}")
     return _with(found, args, params)
 
 
@@ -120,17 +120,21 @@ def _partial(function: Callable[..., Any], args: Sequence[Any], params: Mapping[
     try:
         bound = signature.bind_partial(None, *args, **params)
     except TypeError as error:
-        has = [n for n in list(signature.parameters)[1:] if n != "options"]
+        has = list(catalogue.checks_of(function))
         raise TypeError(f"{function.__name__}: {error}; its parameters are {has}") from None
     _, *given = bound.arguments.items()
     named = {k: v for n, value in given for k, v in (value.items() if n == "options" else ((n, value),))}
     hashable = {n: tuple(v) if isinstance(v, list) else v for n, v in named.items()}
+    checks = catalogue.checks_of(function)
     for name, value in hashable.items():
+        if name not in checks:
+            raise TypeError(f"{function.__name__} has no parameter {shown(name)}; it has {list(checks)}")
         if not is_array(value) and not _is_plain(value):
             raise TypeError(
                 f"{function.__name__}: {name} must be a number, a name, an array or a sequence of numbers, got "
                 f"{shown(value)}"
             )
+        checks[name](function.__name__, name, value)
     return Bound(function, tuple(sorted(hashable.items())))
 
 

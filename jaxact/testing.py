@@ -42,7 +42,7 @@ def check_activation(
       params: Parameters, by name.
 
     Raises:
-      TypeError: `fn` is no callable, or a dtype is not floating.
+      TypeError: `fn` is no callable, `shapes`, `dtypes` or `params` of another kind, or a dtype is not floating.
       AssertionError: A check fails; the message tells which, for which shape and dtype.
       ImportError: chex is not installed.
 
@@ -56,24 +56,55 @@ def check_activation(
     chex = _chex()
     if not isinstance(fn, str) and not callable(fn):
         raise TypeError(f"check_activation: fn must be a name or a callable of one array, got {shown(fn)}")
-    wrong = [d for d in dtypes if not jnp.issubdtype(jnp.dtype(d), jnp.floating)]
-    if wrong:
-        raise TypeError(f"check_activation: dtypes must be floating-point ones, got {shown(wrong[0])}")
+    shapes, dtypes, given = _shapes(shapes), _dtypes(dtypes), _parameters(params)
     name = fn if isinstance(fn, str) else getattr(fn, "__name__", type(fn).__name__)
-    given = dict(params or {})
     found = get(fn, **given) if isinstance(fn, str) else functools.partial(fn, **given)
 
     def call(x: Any) -> Array:
         return found(x)
 
-    for shape in map(tuple, shapes):
-        for dtype in map(jnp.dtype, dtypes):
+    for shape in shapes:
+        for dtype in dtypes:
             where = f", shape {shape}, dtype {dtype.name}"
             x = _sample(shape, dtype)
             for check in (_keeps_its_form, _is_finite, _jit_is_eager, _vmap_is_a_loop, _nan_goes_through):
                 check(chex, call, x, name, where)
         with jax.enable_x64(True):
             _derivatives_agree(chex, call, _sample(shape, jnp.dtype("float64")), name, f", shape {shape}, float64")
+
+
+def _sequence(argument: str, of: str, value: Any) -> list[Any]:
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise TypeError(f"check_activation: {argument} must be a sequence of {of}, got {shown(value)}")
+    return list(value)
+
+
+def _shapes(shapes: Any) -> list[tuple[int, ...]]:
+    found = []
+    for shape in _sequence("shapes", "shapes, such as [(), (2, 3)]", shapes):
+        sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else (None,)
+        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in sizes):
+            raise TypeError(f"check_activation: a shape must be a tuple of sizes, 0 or above, got {shown(shape)}")
+        found.append(tuple(sizes))
+    return found
+
+
+def _dtypes(dtypes: Any) -> list[Any]:
+    found = []
+    for dtype in _sequence("dtypes", 'floating-point dtypes, such as ["float32"]', dtypes):
+        try:
+            found.append(jnp.dtype(dtype) if dtype is not None else np.dtype(object))
+        except TypeError:
+            found.append(np.dtype(object))
+        if not jnp.issubdtype(found[-1], jnp.floating):
+            raise TypeError(f"check_activation: dtypes must be floating-point ones, got {shown(dtype)}")
+    return found
+
+
+def _parameters(params: Any) -> dict[str, Any]:
+    if params is not None and not (isinstance(params, Mapping) and all(isinstance(n, str) for n in params)):
+        raise TypeError(f"check_activation: params must be a dictionary by name or None, got {shown(params)}")
+    return dict(params or {})
 
 
 def _chex() -> Any:

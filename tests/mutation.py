@@ -113,6 +113,11 @@ def _backwards(result: Any) -> Any:
     return jax.tree.map(lambda v: v[::-1], out), dims
 
 
+def _batch_backwards(primitive: Any) -> None:
+    rule = functools.partial(engine._batch, primitive)
+    engine.batching.primitive_batchers[primitive] = wrapped(rule, _backwards)  # JAX reads no rule back
+
+
 def _negated(cotangents: Any) -> Any:
     return [v if v is None or type(v) is engine.ad.Zero else -v for v in cotangents]
 
@@ -131,8 +136,7 @@ def rules() -> list[Mutant]:
     found = []
     for primitive in (engine.activation_p, engine.linear_p, engine.quantised_p):
         named = primitive.name
-        batch = replaced(engine.batching.primitive_batchers, primitive, _backwards)
-        found.append(Mutant(f"batching of {named}", batch, RULES))
+        found.append(Mutant(f"batching of {named}", functools.partial(_batch_backwards, primitive), RULES))
         if primitive is not engine.quantised_p:  # which has no derivative
             found.append(Mutant(f"JVP of {named}", replaced(engine.ad.primitive_jvps, primitive, _twice), RULES))
             jets = replaced(engine.jet.jet_rules, primitive, _twice)

@@ -26,12 +26,14 @@ INPUTS = 2
 
 # How many of the 500 cases each property has.
 SHARES = {
-    "elementwise": 170,
-    "dtypes": 80,
-    "derivatives": 60,
+    "elementwise": 150,
+    "dtypes": 70,
+    "derivatives": 50,
+    "parameters": 40,
     "rows": 60,
     "gated": 50,
-    "modules": 50,
+    "modules": 40,
+    "random": 10,
     "sharded": 30,
 }
 assert sum(SHARES.values()) == 500

@@ -42,20 +42,22 @@ def test_the_guard_sees_compilation():
 
 
 def test_the_table():
-    calls = [c for c, _, _ in ROWS]
-    assert len(set(calls)) == len(calls) > 500
+    calls = [c for c, *_ in ROWS]
+    assert len(set(calls)) == len(calls) > 600
+    assert all(len(words) > 1 and all(words) for _, _, *words in ROWS), "what was received, and what to do"
     missing = {n for n in jaxact.__all__ if not any(f"jaxact.{n}" in c for c in calls)}
     covered = {n for n in missing if getattr(jaxact, n) in FUNCTIONS}  # below
     assert missing - covered == {"Limit", "Nonnegative", "Positive", "Real"}, "annotations are not called"
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize(("text", "error", "words"), ROWS, ids=[c[:80] for c, _, _ in ROWS])
-def test_error(text, error, words):
+@pytest.mark.parametrize("row", ROWS, ids=[c[:80] for c, *_ in ROWS])
+def test_error(row):
+    text, error, *words = row
     with pytest.raises(error) as caught:
         call(text)
     said = str(caught.value)
-    assert words in said
+    assert [w for w in words if w not in said] == []
     assert len(said) < 900
 
 

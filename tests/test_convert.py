@@ -303,7 +303,7 @@ FROM = [
         {"class_name": "ReLU", "weights": {"weight": [1.0]}},
         "torch",
         ValueError,
-        r"has the weights none, got \['weight'\]",
+        r"has no weights, got \['weight'\]",
     ),
     (
         {"class_name": "PReLU", "config": {"num_parameters": 2}, "weights": {"weight": [1.0]}},
@@ -373,7 +373,7 @@ TO_CONFIG = [
     ),
     (lambda: jaxact.get("serf"), "torch", ValueError, "no layer that computes serf"),
     (lambda: jaxact.get("threshold"), "torch", TypeError, "needs its parameter 'threshold'"),
-    (lambda: jnp.tanh, "torch", TypeError, "no activation of jaxact"),
+    (lambda: jnp.tanh, "torch", TypeError, "give an activation of jaxact"),
     (
         nnx.SwishBeta,
         "torch",

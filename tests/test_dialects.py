@@ -138,40 +138,65 @@ def test_a_layer_or_an_argument_alike(form):
     np.testing.assert_allclose(ours(x), np.tanh(np.asarray(plain(x), np.float64)), rtol=1e-6)
 
 
-# -- Keras before version 3: what its documentation prints --------------------------------------------------------
+# -- Keras before version 3: its source, and what its documentation prints ----------------------------------
 
-# The strings of tf_keras.activations.get: its functions, what it takes from TensorFlow, and its activation layers.
-TF_KERAS = [
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_sigmoid",
-    "leaky_relu",
-    "linear",
-    "log_softmax",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softmax_v2",
-    "softplus",
-    "softsign",
-    "swish",
-    "tanh",
-]
-TF_KERAS_LAYERS = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax", "ThresholdedReLU"]
+# The functions of tf_keras/activations.py with their arguments behind x and their defaults, and what it takes from
+# TensorFlow (leaky_relu, log_softmax, relu6, silu), github.com/keras-team/tf-keras at dd0a7237b9b2.
+TF_KERAS = {
+    "elu": {"alpha": 1.0},
+    "exponential": {},
+    "gelu": {"approximate": False},
+    "hard_sigmoid": {},
+    "leaky_relu": {"alpha": 0.2},
+    "linear": {},
+    "log_softmax": {"axis": -1},
+    "mish": {},
+    "relu": {"alpha": 0.0, "max_value": None, "threshold": 0.0},
+    "relu6": {},
+    "selu": {},
+    "sigmoid": {},
+    "silu": {},
+    "softmax": {"axis": -1},
+    "softplus": {},
+    "softsign": {},
+    "swish": {},
+    "tanh": {},
+}
+# The arguments of the classes in tf_keras/layers/activation.
+TF_KERAS_LAYERS = {
+    "ELU": {"alpha": 1.0},
+    "LeakyReLU": {"alpha": 0.3},
+    "PReLU": {
+        "alpha_initializer": "zeros",
+        "alpha_regularizer": None,
+        "alpha_constraint": None,
+        "shared_axes": None,
+    },
+    "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
+    "Softmax": {"axis": -1, "robust_masking": False},
+    "ThresholdedReLU": {"theta": 1.0},
+}
+# What TensorFlow 2.0 wrote for its softmax, and an argument of the layer's call.
+BEYOND = {"softmax_v2": {"axis": -1}}
+MASKED = {"softmax", "softmax_v2", "Softmax"}
 HALVES = np.array([-3.0, -1.0, 0.0, 1.0, 3.0], np.float32)
 TENS = np.array([-10, -5, 0.0, 5, 10], np.float32)
 
 
 def test_every_string_of_tf_keras():
-    assert set(TF_KERAS) == set(dialects.TF_KERAS.names)
+    assert set(TF_KERAS | BEYOND) == set(dialects.TF_KERAS.names)
     assert set(TF_KERAS_LAYERS) == set(dialects.TF_KERAS.layers)
-    for name in (*TF_KERAS, *TF_KERAS_LAYERS):
-        chex.assert_tree_all_finite(jaxact.get(name, dialect="tf_keras")(jnp.ones((2, 3))))
+
+
+@pytest.mark.parametrize("name", [*TF_KERAS, *BEYOND, *TF_KERAS_LAYERS])
+def test_arguments_and_defaults_of_tf_keras(name):
+    arguments = {**TF_KERAS, **BEYOND, **TF_KERAS_LAYERS}[name]
+    table = dialects.TF_KERAS.layers if name in TF_KERAS_LAYERS else dialects.TF_KERAS.names
+    assert list(table[name].parameters) == [*arguments, *(["mask"] if name in MASKED else [])]
+    x = jnp.asarray(X.reshape(2, 3))
+    plain = jaxact.get(name, dialect="tf_keras")(x)
+    np.testing.assert_array_equal(jaxact.get(name, dialect="tf_keras", **arguments)(x), plain)
+    np.testing.assert_array_equal(jaxact.get(name, *arguments.values(), dialect="tf_keras")(x), plain)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import concurrent.futures
 import os
 import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -157,10 +156,12 @@ except TypeError:
 """
 
 
+ROOMS = "import jaxact.cli, jaxact.convert, jaxact.linen, jaxact.nnx, jaxact.testing"
+
+
 def test_warnings_are_errors_and_imports_are_timed():
-    """-W error for what jaxact itself brings along; JAX is imported before."""
-    code = f"import jax, warnings; warnings.simplefilter('error')\n{CALL}import jaxact.convert, jaxact.cli"
-    out, err = finished(python("-X", "importtime", "-c", code))
+    """From the start of the interpreter on, so JAX's and Flax's own imports too."""
+    out, err = finished(python("-W", "error", "-X", "importtime", "-c", f"{CALL}{ROOMS}"))
     assert out.strip() == "refused"
     assert "jaxact._src.engine" in err
 
@@ -171,18 +172,26 @@ def test_without_assertions_and_docstrings():
     assert out.split("\n")[:2] == ["refused", "[-0.5, 2.0] False"]
 
 
-def test_a_home_that_cannot_be_written_to(tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    home.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    where = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "TMPDIR": str(home)}
-    code = f"import os; os.chdir('/')\n{CALL}"
+HOMELESS = """
+import os
+for place in ("HOME", "XDG_CACHE_HOME", "TMPDIR"):
     try:
-        out, _ = finished(python("-B", "-c", code, **where))
-        assert out.strip() == "refused"
-        assert list(home.iterdir()) == []
-    finally:
-        home.chmod(stat.S_IRWXU)
+        os.makedirs(os.environ[place])
+    except OSError:
+        continue
+    exit(f"{place} can be made")
+os.chdir("/proc")  # no place for files either
+"""
+
+
+def test_a_home_that_cannot_be_written_to(tmp_path):
+    """Below a file there are no folders, whoever asks; a mode would not keep root from writing."""
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "home"
+    where = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "TMPDIR": str(home)}
+    out, _ = finished(python("-B", "-c", f"{HOMELESS}{CALL}{ROOMS}", **where))
+    assert out.strip() == "refused"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_first_call_of_a_thread_is_the_default():

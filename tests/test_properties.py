@@ -1,5 +1,6 @@
 """What holds for every activation, at random shapes, dtypes, axes and settings; see profiles.py for how many."""
 
+import contextlib
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
-from cases import CASES, Case, rowwise
+from cases import CASES, REQUIRED, Case, rowwise
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import inputs, share
@@ -141,6 +142,41 @@ def test_derivatives_are_those_of_finite_differences(case, shape, seed):
             np.testing.assert_allclose(np.vdot(pulled, t), np.vdot(ct, moved), rtol=1e-9, atol=1e-12)
 
 
+@share("parameters")
+@given(
+    case=st.sampled_from([c for c in CASES if c.differentiable]),
+    along=st.sampled_from(((), (3,), (2, 1), (2, 3))),
+    seed=seeds,
+)
+def test_gradients_of_array_parameters(case, along, seed):
+    step = 1e-6
+    with jax.enable_x64(True):
+
+        @jax.jit
+        def everything(x: Any, values: Any, changes: Any, ct: Any) -> Any:
+            def of(*given: Any) -> Any:
+                return case.with_parameters(x, *given)
+
+            _, moved = jax.jvp(of, values, changes)
+            up, down = (of(*(v + s * t for v, t in zip(values, changes))) for s in (step, -step))
+            return moved, jax.vjp(of, *values)[1](ct), up - down
+
+        for s in inputs(seed):
+            rng = np.random.default_rng(s)
+            near = [v * rng.uniform(0.95, 1.05) if v else rng.uniform(0.01, 0.05) for v in case.values()]
+            x, ct = rng.uniform(-4, 4, (2, 3)), rng.normal(size=(2, 3))
+            for kink in oracle(case).kinks(**{**case.params, **dict(zip(case.differentiable, near))}):
+                margin = 8 * step * max(1.0, abs(kink))
+                x = np.where(np.abs(x - kink) < margin, kink + 2 * margin, x)
+            values = tuple(np.full(along, v) for v in near)
+            changes = tuple(rng.normal(size=along) * max(1.0, abs(v)) for v in near)
+            moved, pulled, difference = everything(x, values, changes, ct)
+            chex.assert_trees_all_equal_shapes_and_dtypes(pulled, values)
+            np.testing.assert_allclose(moved, difference / (2 * step), rtol=2e-4, atol=2e-6)
+            total = sum(np.vdot(p, t) for p, t in zip(pulled, changes))
+            np.testing.assert_allclose(total, np.vdot(ct, moved), rtol=1e-9, atol=1e-12)
+
+
 ROWS = rowwise()
 
 
@@ -230,20 +266,32 @@ def test_layouts_agree(name, shape, dtype, gate_first, seed):
 
 # Every layer that can be made of its defaults, with what the others need.
 LAYERS = {n: {} for n in jaxact.nnx.__all__ if n not in ("Activation", "Linear", "Conv", "GatedMLP")}
-LAYERS = {n: o for n, o in LAYERS.items() if n[0].isupper() and n not in ("RReLU", "Softmax2d")}
+LAYERS = {n: o for n, o in LAYERS.items() if n[0].isupper()}
+LAYERS["RReLU"] = {"deterministic": True}
 LAYERS["Threshold"] = {"threshold": 0.1, "value": 2.0}
 LAYERS["Maxout"] = {"num_pieces": 2}
 LAYERS["MetaAcon"] = {"num_parameters": 4}
 LAYERS["Dice"] = {"num_parameters": 4, "use_running_average": True}
+# An activation as a layer, on all of its input or a part, and the feed-forward block: of any activation.
+NAMED = sorted({c.name for c in CASES if c.name not in REQUIRED})
+ARGUMENTS = {
+    "Activation": st.fixed_dictionaries(
+        {"activation": st.sampled_from([*NAMED, "softmax", "crelu"])},
+        optional={"slc": st.sampled_from((slice(1, 3), slice(None, None, 2), (slice(0, 1),)))},
+    ),
+    "GatedMLP": st.fixed_dictionaries(
+        {"activation": st.sampled_from([*NAMED, "swiglu_oai", "geglu"]), "packed": st.booleans()},
+        optional={"layout": st.sampled_from(("concat", "interleaved")), "gate_first": st.booleans()},
+    ),
+}
 
 
-@functools.cache
-def _layers(name: str) -> list[tuple[Any, Any]]:
+def _layers(name: str, options: dict[str, Any]) -> list[tuple[Any, Any]]:
     """The NNX and the Linen layer as jitted functions of variables and an input, with the same variables."""
-    needs = {"rngs": flax.nnx.Rngs(0)} if name == "MetaAcon" else {}
-    module = getattr(jaxact.nnx, name)(**LAYERS[name], **needs)
+    needs = {"rngs": flax.nnx.Rngs(0)} if name in ("MetaAcon", "GatedMLP") else {}
+    module = getattr(jaxact.nnx, name)(**options, **needs)
     graph, state = flax.nnx.split(module)
-    layer = getattr(jaxact.linen, name)(**LAYERS[name])
+    layer = getattr(jaxact.linen, name)(**options)
     return [
         (jax.jit(lambda v, x: flax.nnx.merge(graph, v)(x)), state),
         (jax.jit(layer.apply), jaxact.nnx.to_linen(module)),
@@ -251,29 +299,72 @@ def _layers(name: str) -> list[tuple[Any, Any]]:
 
 
 @share("modules")
-@given(name=st.sampled_from(sorted(LAYERS)), shape=st.sampled_from(((4,), (2, 4), (2, 3, 4))), seed=seeds)
-def test_modules(name, shape, seed):
-    halved = {"GLU": 0.5, "Maxout": 0.5, "CReLU": 2}.get(name, 1)
+@given(
+    layer=st.one_of(
+        st.sampled_from([(n, LAYERS[n]) for n in sorted(LAYERS)]),
+        *(st.tuples(st.just(n), options) for n, options in ARGUMENTS.items()),
+    ),
+    shape=st.sampled_from(((4,), (2, 4), (2, 3, 4))),
+    seed=seeds,
+)
+def test_modules(layer, shape, seed):
+    name, options = layer
+    options = {"features": 4, "hidden": 3, **options} if name == "GatedMLP" else options
+    if name == "Softmax2d":
+        shape = (*(1,) * (3 - len(shape)), *shape)
+    both = _layers(name, options)
+    kept = not {"crelu", "softmax"} & {options.get("activation")}
     for s in inputs(seed):
         x = np.random.default_rng(s).normal(0, 2, shape).astype(np.float32)
-        results = [run(variables, x) for run, variables in _layers(name)]
+        results = [run(variables, x) for run, variables in both]
         chex.assert_type(results, jnp.float32)
-        equal(*results)
-        chex.assert_shape(results, (*shape[:-1], int(shape[-1] * halved)))
+        equal(*results, rounds=64 if name == "GatedMLP" else 8)
+        if kept:
+            halved = {"GLU": 0.5, "Maxout": 0.5, "CReLU": 2}.get(name, 1)
+            chex.assert_shape(results, (*shape[:-1], int(shape[-1] * halved)))
+
+
+@share("random")
+@given(
+    lower=st.floats(-0.5, 0.5),
+    width=st.floats(0.0, 0.5),
+    shape=st.sampled_from(SHAPES),
+    dtype=st.sampled_from(FLOATS),
+    seed=seeds,
+)
+def test_random_slopes(lower, width, shape, dtype, seed):
+    """Below 0 each element has a slope of its own within the limits, which is its gradient."""
+    for s in inputs(seed):
+        x = np.random.default_rng(s).normal(0, 2, shape).astype(jnp.dtype(dtype))
+        layer = jaxact.linen.RReLU(lower, lower + width, deterministic=False)
+        keys = {"dropout": jax.random.key(s)}
+        y, pull = jax.vjp(functools.partial(layer.apply, {}, rngs=keys), x)
+        (slope,) = pull(jnp.ones_like(y))
+        chex.assert_shape([y, slope], shape)
+        chex.assert_type([y, slope], jnp.dtype(dtype))
+        y, slope, wide = (np.asarray(v).astype(np.float64) for v in (y, slope, x))
+        room = 2 * float(ml_dtypes.finfo(x.dtype).eps)
+        np.testing.assert_allclose(y, np.where(wide > 0, wide, slope * wide), rtol=room, atol=room)
+        assert np.all(slope[wide > 0] == 1)
+        assert np.all((slope[wide < 0] >= lower - room) & (slope[wide < 0] <= lower + width + room))
+
+
+KINDS = (jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit)
 
 
 @functools.cache
-def _mesh() -> jax.sharding.Mesh:
-    return jax.make_mesh((4, 2), ("a", "b"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+def _mesh(kind: Any) -> jax.sharding.Mesh:
+    return jax.make_mesh((4, 2), ("a", "b"), axis_types=(kind,) * 2)
 
 
 @share("sharded")
 @given(
     function=st.sampled_from([*CASES[::5], *ROWS, "swiglu", "geglu"]),
     spec=st.sampled_from((("a", None), (None, "b"), ("b", "a"), (("a", "b"), None))),
+    kind=st.sampled_from(KINDS),
     seed=seeds,
 )
-def test_sharded_is_unsharded(function, spec, seed):
+def test_sharded_is_unsharded(function, spec, kind, seed):
     if len(jax.devices()) < 8:
         pytest.skip("fewer than eight devices")
     run = function if not isinstance(function, str) else getattr(jaxact, function)
@@ -285,9 +376,11 @@ def test_sharded_is_unsharded(function, spec, seed):
     compiled = jax.jit(everything)
     for s in inputs(seed):
         x = np.random.default_rng(s).normal(0, 2, (8, 16)).astype(np.float32)
-        sharded = jax.device_put(x, jax.NamedSharding(_mesh(), jax.P(*spec)))
-        for split, whole in zip(compiled(sharded), compiled(x)):
-            equal(split, whole, 64)
+        whole = compiled(x)
+        with jax.set_mesh(_mesh(kind)) if kind is KINDS[1] else contextlib.nullcontext():
+            sharded = compiled(jax.device_put(x, jax.NamedSharding(_mesh(kind), jax.P(*spec))))
+        for split, one in zip(sharded, whole):
+            equal(np.asarray(split), np.asarray(one), 64)
 
 
 def test_the_properties_can_fail():

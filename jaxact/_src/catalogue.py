@@ -1,8 +1,9 @@
 """The names of activations: one table, filled by the definitions themselves."""
 
 import difflib
+import inspect
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from jaxact._src.checks import shown
@@ -12,6 +13,9 @@ _LONGEST: Final = 100  # characters of a name that others are compared with
 _by_name: dict[str, Any] = {}  # folded name or alias -> activation
 _activations: dict[str, Any] = {}  # canonical name -> activation, in the order of definition
 _functions: dict[str, Callable[..., Any]] = {}  # those without a record, such as glu
+_checks: dict[str, Mapping[str, "Check"]] = {}  # of their arguments
+
+Check = Callable[[str, str, Any], Any]  # (owner, argument, value): raises unless the value is one
 
 
 def fold(name: str) -> str:
@@ -34,9 +38,28 @@ def add(activation: Any, names: Iterable[str]) -> None:
     _activations[canonical] = activation
 
 
-def add_function(function: Callable[..., Any]) -> None:
-    """Enter a function of one array that has no record."""
+def add_function(
+    function: Callable[..., Any], options: Callable[..., Any] | None, checks: Mapping[str, Check]
+) -> None:
+    """Enter a function of one array that has no record; its ``**options``, if any, are those of another."""
+    own = [n for n, p in _behind_x(function).items() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    others = [] if options is None else [n for n in _behind_x(options) if n not in ("gate", "up")]
+    _checks[function.__name__] = {n: checks.get(n, _anything) for n in dict.fromkeys((*own, *others))}
     _by_name[fold(function.__name__)] = _functions[function.__name__] = function
+
+
+def _behind_x(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    (_, *behind) = inspect.signature(function).parameters.items()
+    return dict(behind)
+
+
+def _anything(owner: str, argument: str, value: Any) -> None:
+    """An argument that only the input can tell wrong."""
+
+
+def checks_of(function: Callable[..., Any]) -> Mapping[str, Check]:
+    """The arguments of a function without a record, and what each must be."""
+    return _checks[function.__name__]
 
 
 def activations() -> dict[str, Any]:

@@ -74,7 +74,9 @@ class Parameter:
         if is_array(value) and self.domain is not None:
             if not jnp.issubdtype(value.dtype, jnp.floating) and not jnp.issubdtype(value.dtype, jnp.integer):
                 raise TypeError(f"{owner}: {self.name} must be a real array, got dtype {value.dtype}")
-            return value
+            # JAX would cut what exceeds 32 bits off integers of numpy; it rounds floats
+            wide = isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.dtype.itemsize > 4
+            return value.astype(np.float64) if wide else value
         if value is None and self.default is None:
             return None
         if self.domain is None:
@@ -180,6 +182,10 @@ class ElementwiseDefinition:
             raise TypeError(
                 f"{self.name} has no parameter {unknown[0]!r} to order; it has {list(self.parameters)}"
             )
+        for setting in facts.settings:
+            if not isinstance(setting, Mapping):
+                raise TypeError(f"{self.name}: settings must be dictionaries of parameters, got {shown(setting)}")
+            self.bind((), setting)
         # XLA's CPU backend needs help with bodies made of the elementary layer, see `evaluate`.
         self.uses_elementary = _takes_elementary(value)
         self._bodies: dict[Key, Body] = {(): _with_elementary(value)}

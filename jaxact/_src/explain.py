@@ -1,6 +1,7 @@
 """`explain`: what a function does with activations, what will run, and why."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -85,7 +86,7 @@ def explain(
       Activations run with ``implementation="inline"`` are plain ``jnp`` and are not listed.
 
     Raises:
-      TypeError: `fn` is no function, or `platform` or `gpu` no string.
+      TypeError: `fn` is no function, an argument holds what is no array, or `platform` or `gpu` no string.
       ValueError: The GPU is not known, or given for another platform.
 
     >>> import jax, jax.numpy as jnp, jaxact
@@ -99,6 +100,12 @@ def explain(
     if not callable(fn):
         raise TypeError(f"explain: fn must be a function of arrays, got {shown(fn)}")
     target = _machine(platform, gpu)
+    for path, value in jax.tree_util.tree_leaves_with_path(args):
+        if not (hasattr(value, "shape") and hasattr(value, "dtype")) and not isinstance(value, numbers.Number):
+            raise TypeError(
+                f"explain: args{jax.tree_util.keystr(path)} must be an array or a jax.ShapeDtypeStruct, got "
+                f"{shown(value)}; bind what is none with functools.partial"
+            )
     jaxpr = jax.make_jaxpr(fn)(*args).jaxpr
     return Explanation(_row(*found, target) for found in engine.activations_in(jaxpr))
 

@@ -1,5 +1,6 @@
 """The public functions: thin Python that checks, promotes and hands over to the engine."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
@@ -56,7 +57,7 @@ class Elementwise:
                 call, arrays = _prepare(*key, *parameters, **named)
             donate = inplace and isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
             return (call.donating if donate else call.plain)(x, *arrays)
-        except TypeError:  # perhaps from what has no hash, or is no array: then say so
+        except (TypeError, OverflowError):  # perhaps from what has no hash, or is no array: then say so
             _check_options(self.definition.name, request, residual, inplace)
             check_array(self.definition.name, x)
             raise
@@ -201,21 +202,21 @@ def elementwise(
     def make(body: Body) -> Elementwise:
         if not callable(body):
             raise TypeError(f"elementwise takes a function of one array, got {shown(body)}")
-        if isinstance(aliases, str):
-            raise TypeError(f"elementwise: aliases must be a sequence of names, got {shown(aliases)}")
+        if reach is not None and not callable(reach):
+            raise TypeError(f"elementwise: reach must be a function of the parameters or None, got {shown(reach)}")
+        if slopes is not None and not callable(slopes):
+            raise TypeError(
+                f"elementwise: slopes must be a function of the parameters or None, got {shown(slopes)}"
+            )
         facts = Facts.of(
             body,
             name=name,
-            aliases=aliases,
-            formula=formula,
-            source=source,
-            range=range,
-            kinks=kinks,
-            limits=limits,
-            settings=settings,
-            ordered=ordered,
-            keeps_integers=keeps_integers,
-            selects=selects,
+            aliases=_sequence("aliases", "names", aliases),
+            **_texts(formula=formula, source=source, range=range, kinks=kinks, limits=limits),
+            settings=_sequence("settings", "dictionaries of parameters", settings),
+            ordered=_sequence("ordered", "names of parameters", ordered),
+            keeps_integers=flag("elementwise", "keeps_integers", keeps_integers),
+            selects=flag("elementwise", "selects", selects),
             slopes=slopes,
             reach=reach,
         )
@@ -227,13 +228,64 @@ def elementwise(
     return make if value is None else make(value)
 
 
+def _sequence(argument: str, of: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise TypeError(f"elementwise: {argument} must be a sequence of {of}, such as a tuple, got {shown(value)}")
+    return tuple(value)
+
+
+def _texts(**facts: Any) -> dict[str, str]:
+    for name, value in facts.items():
+        if not isinstance(value, str):
+            raise TypeError(f"elementwise: {name} must be a string, got {shown(value)}")
+    return facts
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def named(function: F) -> F:
-    """Decorate a function of one array that has no record, so that it is found by name."""
-    catalogue.add_function(function)
-    return function
+@overload
+def named(function: F, /) -> F: ...
+
+
+@overload
+def named(*, options: Callable[..., Any] | None = ..., **checks: catalogue.Check) -> Callable[[F], F]: ...
+
+
+def named(
+    function: F | None = None, /, *, options: Callable[..., Any] | None = None, **checks: catalogue.Check
+) -> F | Callable[[F], F]:
+    """Decorate a function of one array that has no record, so that it is found by name.
+
+    Args:
+      function: The function.
+      options: The function whose arguments its ``**options`` are.
+      **checks: Checks of its arguments, for those who bind them before there is an array.
+    """
+
+    def enter(function: F) -> F:
+        catalogue.add_function(function, options, _EVERYWHERE | checks)
+        return function
+
+    return enter if function is None else enter(function)
+
+
+_EVERYWHERE: dict[str, catalogue.Check] = {
+    "implementation": lambda _owner, _argument, value: check_implementation(value),
+    "residual": lambda owner, _argument, value: check_residual(owner, value),
+    "inplace": flag,
+}
+
+
+def like(activation: Elementwise, parameter: str) -> catalogue.Check:
+    """The check of an argument that becomes the parameter of an activation, as a number."""
+
+    def check(owner: str, argument: str, value: Any) -> Any:
+        if is_array(value):
+            raise TypeError(f"{owner}: {argument} must be a number, got an array of shape {value.shape}")
+        return dataclasses.replace(activation.definition.parameters[parameter], name=argument).check(owner, value)
+
+    return check
 
 
 def _document(definition: ElementwiseDefinition) -> str:
@@ -379,12 +431,23 @@ _REAL = (jnp.floating, jnp.integer, jnp.bool_)
 def check_array(name: str, x: Any) -> None:
     """Raise TypeError unless x is a real array or number."""
     if isinstance(x, bool | int | float):
+        _check_fits(name, x)
         return
     dtype = getattr(x, "dtype", None)
     if dtype is None:
-        raise TypeError(f"{name} takes an array or a number, got {type(x).__name__}")
+        fix = "; use jnp.asarray" if isinstance(x, list | tuple) else ""
+        raise TypeError(f"{name} takes an array or a number, got {type(x).__name__}{fix}")
     if not any(jnp.issubdtype(dtype, kind) for kind in _REAL):
         raise TypeError(f"{name} takes real input, got dtype {dtype}")
+
+
+def _check_fits(name: str, x: float) -> None:
+    """Raise OverflowError, as JAX does, if an integer needs more bits than JAX's integers have."""
+    integers = jnp.iinfo(jax.dtypes.canonicalize_dtype(int))
+    if isinstance(x, int) and not integers.min <= x <= integers.max:
+        raise OverflowError(
+            f"{name}: x must fit into {integers.dtype} or be a float, got {shown(x)}; or enable jax_enable_x64"
+        )
 
 
 def promoted(x: Array) -> Array:

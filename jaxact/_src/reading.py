@@ -141,7 +141,8 @@ def make(
     params = dialects.arguments(owner, entry, given)
     weights = {n: array(v) for n, v in weights.items()}
     if unknown := set(weights) - set(entry.learned):
-        raise ValueError(f"{owner} has the weights {list(entry.learned) or 'none'}, got {sorted(unknown)}")
+        has = f"the weights {list(entry.learned)}" if entry.learned else "no weights"
+        raise ValueError(f"{owner} has {has}, got {sorted(unknown)}")
     if not entry.learned:
         return _plain(name, entry, params, to)
     if missing := set(entry.learned) - set(weights) if weights else ():

@@ -215,7 +215,7 @@ class Rowwise:
         arrays, static = _bound(self.definition, args, named)
         try:
             return _jitted(self.definition, static)(x, arrays)
-        except TypeError:  # perhaps from what is no array: then say so
+        except (TypeError, OverflowError):  # perhaps from what is no array: then say so
             check_array(self.definition.name, x)
             raise
 

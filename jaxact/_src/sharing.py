@@ -2,6 +2,7 @@
 
 import dataclasses
 import operator
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,7 +47,9 @@ class Sharing:
         if number is not None:
             numbers = _integers(owner, "num_parameters", number)
             if min(numbers, default=1) < 1:
-                raise ValueError(f"{owner}: num_parameters must be at least 1, got {number}")
+                raise ValueError(f"{owner}: num_parameters must be at least 1, got {shown(number)}")
+            if max(numbers, default=1) > sys.maxsize:
+                raise ValueError(f"{owner}: num_parameters is more than an array can have, got {shown(number)}")
             if isinstance(number, Sequence) and shared is None:
                 raise ValueError(f"{owner}: num_parameters {number} is a shape, which needs shared_axes")
             number = numbers if isinstance(number, Sequence) else numbers[0]

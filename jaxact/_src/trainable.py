@@ -161,8 +161,12 @@ class Trainable:
 
     def evaluate(self, x: Array, values: Mapping[Weight, Array]) -> Array:
         """The function of x and the stored values."""
-        arrays = {w.name: self._laid(w, v, x.shape) for w, v in values.items()}
+        arrays = self.together({w.name: self._laid(w, v, x.shape) for w, v in values.items()})
         return self.function(x, **arrays, **{n: getattr(self, n) for n in self.arguments})
+
+    def together(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        """What the function is given of its weights, where one decides what another may be."""
+        return arrays
 
     def _laid(self, weight: Weight, value: Array, x: Shape) -> Array:
         shape = self.fitted(weight, value.shape, x)
@@ -206,7 +210,7 @@ def _describe(weight: Weight, init: Initial) -> str:
     return f"First value of the parameter `{weight.name}`, {weight.kind} or an initialiser; by default {start}."
 
 
-def _at_least(lowest: float, stored: Array) -> Array:
+def _at_least(lowest: float | Array, stored: Array) -> Array:
     """max(stored, lowest), but with the slope 1 below it too: an optimiser must be able to come back."""
     return jnp.where(stored < lowest, lowest + (stored - jax.lax.stop_gradient(stored)), stored)
 
@@ -226,11 +230,24 @@ class PReLU(Trainable):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SReLU(Trainable):
+    """t_right is kept at t_left or above, where the function would leave out its right part."""
+
     function = srelu
     t_left_init: Initial = 0.0
     a_left_init: Initial = 0.2
     t_right_init: Initial = 1.0
     a_right_init: Initial = 1.0
+
+    def check(self) -> None:
+        super().check()
+        left, right = self.t_left_init, self.t_right_init
+        if isinstance(left, numbers.Real) and isinstance(right, numbers.Real) and left > right:
+            raise ValueError(
+                f"{type(self).__name__}: t_left_init must not exceed t_right_init, got {left:g} and {right:g}"
+            )
+
+    def together(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        return arrays | {"t_right": _at_least(arrays["t_left"], arrays["t_right"])}
 
 
 @dataclasses.dataclass(eq=False, repr=False)

@@ -67,7 +67,7 @@ def _function_of(activation: Any) -> tuple[Any, dict[str, Any]]:
     name = getattr(function, "__name__", "")
     if function not in (catalogue.activations().get(name), catalogue.functions().get(name)):
         raise TypeError(
-            f"to_config: {shown(activation)} is no activation of jaxact, so it is unknown which layer computes it"
+            f"to_config: it is unknown which layer computes {shown(activation)}; give an activation of jaxact"
         )
     if hasattr(function, "definition"):
         return function, function.definition.bind((), {n: v for n, v in given.items() if n not in _OF_A_CALL})

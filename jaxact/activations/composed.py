@@ -19,7 +19,17 @@ from jaxact.activations.rowwise import softmax
 Array = jax.Array
 
 
-@named
+def _of_softmax(owner: str, argument: str, value: Any) -> None:
+    """The check of an argument that softmax is given."""
+    softmax.definition.bind((), {argument: value})
+
+
+def _temperature(owner: str, argument: str, value: Any) -> Any:
+    parameter = inspect.Parameter(argument, inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=Positive)
+    return read_parameter(parameter).check(owner, value)
+
+
+@named(key=lambda owner, _, key: random_key(owner, key), temperature=_temperature, hard=flag, axis=_of_softmax)
 def gumbel_softmax(
     x: Any,
     key: Array,
@@ -56,7 +66,7 @@ def gumbel_softmax(
 
     Source: arXiv:1611.01144
     """
-    temperature = _TEMPERATURE.check("gumbel_softmax", temperature)
+    temperature = _temperature("gumbel_softmax", "temperature", temperature)
     random_key("gumbel_softmax", key)
     flag("gumbel_softmax", "hard", hard)
     x = promoted(real_array("gumbel_softmax", x))
@@ -70,11 +80,6 @@ def gumbel_softmax(
         return soft
     hot = _one_hot(noisy, axis).astype(x.dtype)
     return lax.stop_gradient(hot) + (soft - lax.stop_gradient(soft))  # exactly hot: the bracket is exactly 0
-
-
-_TEMPERATURE = read_parameter(
-    inspect.Parameter("temperature", inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=Positive)
-)
 
 
 def _one_hot(x: Array, axis: int | tuple[int, ...] | None) -> Array:
@@ -91,7 +96,7 @@ def _one_hot(x: Array, axis: int | tuple[int, ...] | None) -> Array:
     return jnp.moveaxis(hot.reshape(moved.shape), behind, axes)
 
 
-@named
+@named(axis=integer)
 def crelu(x: Any, axis: int = -1) -> Array:
     r"""The positive and the negative part of `x`, one behind the other.
 
@@ -121,7 +126,7 @@ def crelu(x: Any, axis: int = -1) -> Array:
     return relu(jnp.concatenate([x, -x], axis=axis))
 
 
-@named
+@named(num_pieces=integer, axis=integer)
 def maxout(x: Any, num_pieces: int, axis: int = -1) -> Array:
     r"""The largest of each group of `num_pieces` neighbours.
 
@@ -157,7 +162,11 @@ def maxout(x: Any, num_pieces: int, axis: int = -1) -> Array:
     return jnp.max(groups, axis=axis + 1)
 
 
-@named
+def _slope(owner: str, argument: str, value: Any) -> None:
+    prelu.definition.parameters[argument].check(owner, value)
+
+
+@named(options=prelu, axis=integer, negative_slope=_slope)
 def prelu_channelwise(x: Any, negative_slope: Any, axis: int = 1, **options: Any) -> Array:
     r"""`prelu` with one slope for each channel, where channels need not be last.
 
@@ -196,7 +205,7 @@ def prelu_channelwise(x: Any, negative_slope: Any, axis: int = 1, **options: Any
     return prelu(x, negative_slope, **options)
 
 
-@named
+@named(options=softmax, axis=_of_softmax, where=_of_softmax, scale=_of_softmax)
 def softmax_keras2(x: Any, axis: int | Sequence[int] = -1, where: Any = None, **options: Any) -> Array:
     """`softmax` as Keras before version 3 has it: a vector without a batch axis is an error.
 

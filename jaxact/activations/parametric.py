@@ -87,7 +87,8 @@ def _line(el: Elementary, x: Array, t: Real, slope: Real) -> Array:
     source="Jin et al. 2015, arXiv:1512.07030, whose first slopes are 0.2 and 1",
     range="(-inf, inf)",
     limits="infinite, with the sign of a slope; at a slope of 0 the threshold",
-    kinks="the derivative is a_left at t_left and a_right at t_right",
+    kinks="the derivative is a_left at t_left and a_right at t_right; where arrays have t_left above t_right, the "
+    "left part reaches to t_left",
     settings=(
         {"t_left": -1.5, "a_left": 0.1, "t_right": 2.0, "a_right": 0.3},
         {"t_left": -1.0, "a_left": -0.5, "t_right": 3.0, "a_right": -0.7},

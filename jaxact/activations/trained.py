@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from jaxact._src import mapped
-from jaxact._src.checks import random_key, shown
+from jaxact._src.checks import integer, random_key, shown
 from jaxact._src.definition import Positive, Real, is_array, read_parameter
 from jaxact._src.elementary import profile
 from jaxact._src.function import named, promoted, real_array
@@ -27,23 +27,44 @@ def _number(name: str, domain: Any) -> Any:
     return read_parameter(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=domain))
 
 
-def _static(owner: str, name: str, domain: Any, value: Any) -> float:
+def _static(owner: str, name: str, value: Any, domain: Any = Real) -> float:
     """A parameter that is a number."""
     if is_array(value):
         raise TypeError(f"{owner}: {name} must be a number, got an array of shape {value.shape}")
     return float(_number(name, domain).check(owner, value))
 
 
+_above_0 = functools.partial(_static, domain=Positive)
+
+
+def _number_or_array(owner: str, name: str, value: Any) -> Any:
+    return _number(name, Real).check(owner, value)
+
+
 def _real(owner: str, name: str, value: Any, like: Array) -> Array:
     """A parameter as a floating array."""
-    value = jnp.asarray(_number(name, Real).check(owner, value))
+    value = jnp.asarray(_number_or_array(owner, name, value))
     return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(like.dtype)
 
 
 # -- rational: the coefficients in two arrays --------------------------------------------------------------------
 
 
-@named
+def _coefficients(what: str, values: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    if values is None:
+        return {}
+    shape = np.shape(values)
+    if shape[-1:] != (len(names),):
+        raise ValueError(f"rational: {what} must have {len(names)} entries along its last axis, got shape {shape}")
+    if is_array(values):
+        return {n: values[..., k] for k, n in enumerate(names)}
+    return dict(zip(names, values))
+
+
+@named(
+    numerator=lambda _, name, values: _coefficients(name, values, NUMERATOR),
+    denominator=lambda _, name, values: _coefficients(name, values, DENOMINATOR),
+)
 def rational(
     x: Any, numerator: Any = None, denominator: Any = None, *, implementation: Implementation | None = None
 ) -> Array:
@@ -79,21 +100,10 @@ def rational(
     return pade(x, implementation=implementation, **named)
 
 
-def _coefficients(what: str, values: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    if values is None:
-        return {}
-    shape = np.shape(values)
-    if shape[-1:] != (len(names),):
-        raise ValueError(f"rational: {what} must have {len(names)} entries along its last axis, got shape {shape}")
-    if is_array(values):
-        return {n: values[..., k] for k, n in enumerate(names)}
-    return dict(zip(names, values))
-
-
 # -- rrelu -------------------------------------------------------------------------------------------------------
 
 
-@named
+@named(key=lambda owner, _, key: key if key is None else random_key(owner, key), lower=_static, upper=_static)
 def rrelu(
     x: Any,
     key: Array | None = None,
@@ -129,7 +139,7 @@ def rrelu(
 
     Source: Xu, Wang, Chen and Li 2015, arXiv:1505.00853; torch.nn.RReLU
     """
-    low, high = (_static("rrelu", n, Real, v) for n, v in (("lower", lower), ("upper", upper)))
+    low, high = (_static("rrelu", n, v) for n, v in (("lower", lower), ("upper", upper)))
     if low > high:
         raise ValueError(f"rrelu: lower must not exceed upper, got lower={low:g} and upper={high:g}")
     if key is None:
@@ -151,7 +161,7 @@ def _rrelu(x: Array, key: Array, lower: float, upper: float, implementation: Any
 # -- meta_acon ---------------------------------------------------------------------------------------------------
 
 
-@named
+@named(axis=integer, p1=_number_or_array, p2=_number_or_array)
 def meta_acon(
     x: Any,
     w1: Array,
@@ -197,6 +207,7 @@ def meta_acon(
     behind each layer, which inference folds into weights and biases
     """
     x = promoted(real_array("meta_acon", x))
+    axis = integer("meta_acon", "axis", axis)
     if x.ndim < 2 or not -x.ndim <= axis < x.ndim or axis % x.ndim == 0:
         raise ValueError(f"meta_acon: axis {axis} must be one behind the batch, got x of shape {x.shape}")
     axis %= x.ndim
@@ -230,7 +241,15 @@ def _by_channel(name: str, value: Any, channels: int, behind: tuple[int, ...]) -
 # -- poly_norm ---------------------------------------------------------------------------------------------------
 
 
-@named
+def _three(owner: str, name: str, weight: Any) -> Any:
+    """Weights, an array or a sequence of numbers."""
+    try:
+        return weight if is_array(weight) else np.asarray(weight, np.float32)
+    except (TypeError, ValueError):
+        raise TypeError(f"{owner}: {name} must be three numbers or an array, got {shown(weight)}") from None
+
+
+@named(weight=_three, bias=_number_or_array, eps=_above_0)
 def poly_norm(
     x: Any,
     weight: Any = (1 / 3, 1 / 3, 1 / 3),
@@ -263,27 +282,20 @@ def poly_norm(
       TypeError: `x` or a parameter is complex or no array, or `eps` is no number.
       ValueError: `x` has no axis, `weight` not three entries, `bias` does not broadcast, or `eps` is not above 0.
 
-    Source: Zhuo et al. 2024, Polynomial composition activations, arXiv:2411.03884, whose weights start at 1/3
+    Source: Zhuo et al. 2024, Polynomial composition activations, arXiv:2411.03884, and ``PolyNorm`` of
+    github.com/BryceZhuo/PolyCom, whose weights start at 1/3 and whose bias, of shape (1,), at 0
     """
     x = promoted(real_array("poly_norm", x))
     if not x.ndim:
         raise ValueError("poly_norm: x must have at least one axis, got a number")
-    eps = _static("poly_norm", "eps", Positive, eps)
-    weight = _real("poly_norm", "weight", weight if is_array(weight) else _three(weight), x)
+    eps = _above_0("poly_norm", "eps", eps)
+    weight = _real("poly_norm", "weight", _three("poly_norm", "weight", weight), x)
     bias = _real("poly_norm", "bias", bias, x)
     if weight.shape != (3,):
         raise ValueError(f"poly_norm: weight must have shape (3,), got {weight.shape}")
     if jnp.broadcast_shapes(bias.shape, x.shape) != x.shape:
         raise ValueError(f"poly_norm: bias must broadcast to x {x.shape}, got {bias.shape}")
     return mapped.run("poly_norm", _poly_norm, (x, weight, bias), implementation, eps=eps) if x.size else x
-
-
-def _three(weight: Any) -> Array:
-    """Weights that are a sequence of numbers."""
-    try:
-        return jnp.asarray(np.asarray(weight, np.float32))
-    except (TypeError, ValueError):
-        raise TypeError(f"poly_norm: weight must be three numbers or an array, got {shown(weight)}") from None
 
 
 def _poly_norm(x: Array, weight: Array, bias: Array, *, eps: float) -> Array:

@@ -63,7 +63,7 @@ class PReLU(trainable.PReLU, _Trainable):
 
 
 class SReLU(trainable.SReLU, _Trainable):
-    """`jaxact.srelu` as a layer."""
+    """`jaxact.srelu` as a layer, whose t_right counts as t_left where training takes it below."""
 
 
 class StarReLU(trainable.StarReLU, _Trainable):

@@ -8,6 +8,7 @@ from flax import nnx
 
 from jaxact._src import modules
 from jaxact._src.select import Implementation
+from jaxact.nnx._streams import streams
 
 Array = jax.Array
 
@@ -104,7 +105,7 @@ class Linear(nnx.Linear):
         **options: Any,
     ):
         layer = activation if isinstance(activation, nnx.Module) else Activation(activation)
-        super().__init__(in_features, out_features, rngs=rngs, **options)
+        super().__init__(in_features, out_features, rngs=streams("Linear", rngs), **options)
         self.activation = layer
 
     def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
@@ -148,7 +149,7 @@ class Conv(nnx.Conv):
         **options: Any,
     ):
         layer = activation if isinstance(activation, nnx.Module) else Activation(activation)
-        super().__init__(in_features, out_features, kernel_size, strides, rngs=rngs, **options)
+        super().__init__(in_features, out_features, kernel_size, strides, rngs=streams("Conv", rngs), **options)
         self.activation = layer
 
     def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:

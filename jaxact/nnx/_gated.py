@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 
 from jaxact._src import gated_mlp
+from jaxact.nnx._streams import streams
 
 Array = jax.Array
 Metadata = Mapping[str, Any]
@@ -44,6 +45,7 @@ class GatedMLP(gated_mlp.GatedMLP, nnx.Module):
         self, rngs: nnx.Rngs, kernel: Metadata, bias: Metadata, down_kernel: Metadata, down_bias: Metadata
     ) -> None:
         self.check()
+        streams("GatedMLP", rngs)
 
         def linear(name: str, size: int, out: int, kernel: Metadata, bias: Metadata) -> nnx.Linear:
             options = self.dense(name) | {"kernel_metadata": kernel, "bias_metadata": bias}

@@ -7,6 +7,7 @@ import jax
 from flax import nnx
 
 from jaxact._src import layers
+from jaxact.nnx._streams import stream
 
 Array = jax.Array
 
@@ -158,16 +159,16 @@ class RReLU(layers.RReLU, _Layer):
 
     def __post_init__(self, rngs: nnx.Rngs | None) -> None:
         super().__post_init__()
-        self.stream = None if rngs is None else rngs[self.rng_collection].fork()
+        self.stream = None if rngs is None else stream("RReLU", rngs, self.rng_collection).fork()
 
     def __call__(self, inputs: Any, deterministic: bool | None = None, rngs: nnx.Rngs | None = None) -> Array:
         """The function of the inputs."""
         if self.deterministic if deterministic is None else deterministic:
             return self.evaluate(inputs)
-        stream = self.stream if rngs is None else rngs[self.rng_collection]
-        if stream is None:
+        keys = self.stream if rngs is None else stream("RReLU", rngs, self.rng_collection)
+        if keys is None:
             raise ValueError("RReLU: random slopes need rngs, of the layer or of the call, or deterministic=True")
-        return self.evaluate(inputs, key=stream())
+        return self.evaluate(inputs, key=keys())
 
 
 # the spellings of Keras and torch

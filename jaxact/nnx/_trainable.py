@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxact._src import trainable
+from jaxact.nnx._streams import stream, streams
 
 Array = jax.Array
 Metadata = dataclasses.InitVar[Mapping[str, Any]]
@@ -32,12 +33,13 @@ class _Trainable(trainable.Trainable, nnx.Module):
 
     def __post_init__(self, rngs: nnx.Rngs | None, *metadata: Mapping[str, Any]) -> None:
         self.check()
+        streams(type(self).__name__, rngs, optional=True)
         for weight, more in zip(self.weights, metadata, strict=True):
             name = f"{weight.name}_init"
             random = callable(getattr(self, name))
             if random and rngs is None:
                 raise ValueError(f"{type(self).__name__}: an initialiser needs rngs, got {name} without")
-            key = rngs.params() if random and rngs is not None else None
+            key = stream(type(self).__name__, rngs, "params")() if random and rngs is not None else None
             value = self.initialiser(weight)(key, self.shape(weight, None), self.param_dtype)
             param = nnx.Param(value, **more)
             param[...] = self.stored(weight, param[...])
@@ -73,7 +75,7 @@ class PReLU(trainable.PReLU, _Trainable):
 
 @nnx.dataclass(eq=False)
 class SReLU(trainable.SReLU, _Trainable):
-    """`jaxact.srelu` as a layer."""
+    """`jaxact.srelu` as a layer, whose t_right counts as t_left where training takes it below."""
 
     t_left_metadata: Metadata = _metadata()
     a_left_metadata: Metadata = _metadata()

@@ -1,4 +1,7 @@
-"""Wrong calls, one table for each area: a call as it is written, the error's type, and words that it must say."""
+"""Wrong calls, one table for each area: a call as it is written, the error's type, and what it must tell a user.
+
+That is the value (or name, type, shape) that was received, and what there should be or what to do instead.
+"""
 
 import functools
 from typing import Any
@@ -24,7 +27,7 @@ from bad_input import (
 from jaxact import convert, linen, nnx
 from jaxact.testing import check_activation
 
-Row = tuple[str, type[Exception], str]
+Row = tuple[Any, ...]  # a call, the error, what was received, and words of the fix
 AREAS: tuple[Any, ...] = (arrays, conversion, definitions, gated, layers, machines, names, parameters, rows)
 ROWS: list[Row] = [row for area in AREAS for row in area.ROWS]
 
@@ -72,6 +75,8 @@ NAMESPACE = {
     "DATES": np.zeros(2, "datetime64[s]"),
     "KEY": jax.random.key(0),
     "RNGS": flax_nnx.Rngs(0),
+    "PARAMS": flax_nnx.Rngs(params=0),
+    "DROPOUT": flax_nnx.Rngs(dropout=0),
     "WIDE": nnx.PReLU(num_parameters=5),
     "NAN": float("nan"),
     "INF": float("inf"),
