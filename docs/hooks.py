@@ -131,6 +131,8 @@ def _all_names(entries: list[overview.Entry]) -> str:
     lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for entry in entries:
         names = overview.facts(catalogue.find(entry.name))["names"]
+        if names.keys() == {"jax"}:
+            continue
         own = f"[{entry.name}](activations/{entry.name}.md)"
         cells = [", ".join([own, *(f"`{n}`" for n in names["jax"] if n != entry.name)])]
         cells += [", ".join(f"`{n}`" for n in names.get(dialect, ())) for dialect in dialects.DIALECTS]
