@@ -91,7 +91,8 @@ def page_of(entry: overview.Entry) -> str:
         curve = _shown(name, f"Curve of {name} with its derivatives") if name in pictures.drawn() else ""
         facts = overview.facts(catalogue.find(name))
         use = _use(GATED_EXAMPLE.format(name=name)) if entry.kind == "gated" else ""
-        return f"# {name}\n\n{curve}\n\n::: jaxact.{name}\n\n{_names(facts)}{use}"
+        memory = f"**Memory:** {facts['memory']}.\n\n" if "memory" in facts else ""
+        return f"# {name}\n\n{curve}\n\n::: jaxact.{name}\n\n{memory}{_names(facts)}{use}"
     return "\n".join(_sections(catalogue.find(entry.name)))
 
 
