@@ -91,7 +91,8 @@ def page_of(entry: overview.Entry) -> str:
         curve = _shown(name, f"Curve of {name} with its derivatives") if name in pictures.drawn() else ""
         facts = overview.facts(catalogue.find(name))
         use = _use(GATED_EXAMPLE.format(name=name)) if entry.kind == "gated" else ""
-        return f"# {name}\n\n{curve}\n\n::: jaxact.{name}\n\n{_names(facts)}{use}"
+        memory = f"**Memory:** {facts['memory']}.\n\n" if "memory" in facts else ""
+        return f"# {name}\n\n{curve}\n\n::: jaxact.{name}\n\n{memory}{_names(facts)}{use}"
     return "\n".join(_sections(catalogue.find(entry.name)))
 
 
@@ -131,6 +132,8 @@ def _all_names(entries: list[overview.Entry]) -> str:
     lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for entry in entries:
         names = overview.facts(catalogue.find(entry.name))["names"]
+        if names.keys() == {"jax"}:
+            continue
         own = f"[{entry.name}](activations/{entry.name}.md)"
         cells = [", ".join([own, *(f"`{n}`" for n in names["jax"] if n != entry.name)])]
         cells += [", ".join(f"`{n}`" for n in names.get(dialect, ())) for dialect in dialects.DIALECTS]

@@ -55,6 +55,8 @@ def test_show(capsys):
 
 def test_show_what_has_no_record(capsys):
     assert "arXiv:2002.05202" in run(capsys, "show", "swiglu")
+    assert data(capsys, "show", "swiglu")["memory"].startswith("keeps the input")
+    assert data(capsys, "show", "glu")["names"]["torch"] == ["glu"]
     assert data(capsys, "show", "rrelu")["kind"] == "trainable"
 
 

@@ -13,6 +13,7 @@ from jaxact._src.function import Elementwise
 from jaxact._src.rowwise import Rowwise
 
 KINDS = ("elementwise", "trainable", "rows", "gated")
+GATED_MEMORY = "keeps the input for the backward pass"  # and nothing else, says tests/test_gated.py
 Activation = Elementwise | Rowwise
 _TRAINABLE = ("blends", "parametric", "periodic", "rational", "trained")  # files of `jaxact.activations`
 
@@ -73,6 +74,7 @@ def facts(activation: Any) -> dict[str, Any]:
             "kind": kind_of(activation),
             "summary": summary(activation),
             "description": inspect.getdoc(activation),
+            **({"memory": GATED_MEMORY} if kind_of(activation) == "gated" else {}),
             "names": {"jax": [name], **_names_elsewhere(name)},
         }
     own = activation.definition.facts
