@@ -9,7 +9,7 @@ import pathlib
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import cpu, memory, overhead, performance_page, readme, scaling
+from benchmarks import cpu, memory, memory_gpu, overhead, performance_page, readme, scaling
 from benchmarks.gpu import command as gpu
 from benchmarks.report import Report
 
@@ -21,6 +21,8 @@ PROGRAMS: Mapping[str, Mapping[str, Callable[..., Report]]] = {
     "overhead": {"overhead": overhead.eager, "overhead_staging": overhead.staging},
     "scaling": {"scaling": scaling.sizes, "scaling_devices": scaling.devices},
 }
+# What needs a JAX that compiles for GPUs, beside which the other libraries need not be.
+APART: Mapping[str, Mapping[str, Callable[..., Report]]] = {"memory_gpu": {"memory_gpu": memory_gpu.peak}}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +32,10 @@ def main(argv: list[str] | None = None) -> int:
         return gpu.main(argv[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "programs", nargs="+", choices=[*PROGRAMS, "gpu_static", "all", "page"], help="page: only write the page"
+        "programs",
+        nargs="+",
+        choices=[*PROGRAMS, *APART, "gpu_static", "all", "page"],
+        help="page: only write the page",
     )
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that the programs work")
     parser.add_argument("--out", type=pathlib.Path, default=readme.RESULTS, help="for the JSON")
@@ -45,11 +50,11 @@ def main(argv: list[str] | None = None) -> int:
         gpu_static.write(options.out / "gpu_static.json", quick=options.quick)
         return 0
     for name in PROGRAMS if "all" in options.programs else options.programs:
-        for table, run in PROGRAMS.get(name, {}).items():
+        for table, run in {**PROGRAMS, **APART}.get(name, {}).items():
             report = run(quick=options.quick)
             report.show()
             report.save(options.out / f"{table}.json")
-    tables = [t for program in PROGRAMS.values() for t in program]
+    tables = [t for program in (*PROGRAMS.values(), *APART.values()) for t in program]
     performance_page.write({t: options.out / f"{t}.json" for t in tables}, options.docs)
     if options.docs == DOCS and options.out == readme.RESULTS:
         readme.update(DOCS.parent / "README.md")

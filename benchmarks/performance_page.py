@@ -16,7 +16,7 @@ HEAD = """# Performance
 
 Speed and memory on the CPU beside jax.nn, Keras and PyTorch, with every cell where one of them is ahead. Ratios
 are taken in one run, the libraries in turn, as medians; `±` is half the interquartile range of the ratio. Run it
-again with `make bench`. Nothing here is about GPUs."""
+again with `make bench`. What is said of a GPU was compiled for it and counted, not timed."""
 COLORS = {"jax.nn": "#D55E00", "keras": "#CC79A7", "torch": "#009E73"}
 
 

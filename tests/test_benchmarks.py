@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.__main__ import PROGRAMS, main
+from benchmarks.__main__ import APART, PROGRAMS, main
 from benchmarks.report import Report
 
 
@@ -42,4 +42,6 @@ def test_no_program_on_several_devices_has_a_collective_without_need(written):
 
 def test_a_table_without_results_says_so(tmp_path):
     assert main(["page", "--out", str(tmp_path), "--docs", str(tmp_path)]) == 0
-    assert (tmp_path / "performance.md").read_text().count("Not measured yet.") == sum(map(len, PROGRAMS.values()))
+    assert (tmp_path / "performance.md").read_text().count("Not measured yet.") == sum(
+        map(len, [*PROGRAMS.values(), *APART.values()])
+    )

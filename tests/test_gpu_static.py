@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import gpu_static_page, machine_code
 from benchmarks.gpu_static_cases import CASES
+from benchmarks.report import Report
 from jaxact._src import rule
 
 ROOT = Path(__file__).parent.parent
@@ -122,3 +123,17 @@ def test_quick(tmp_path):
     assert softmax["alone"]["xla"]["bytes"] > 1.5
     assert softmax["alone"]["kernel"]["instructions"] > softmax["alone"]["kernel"]["special"] >= 0
     assert softmax["alone"]["kernel"]["spilled"] == 0
+
+
+def test_memory_quick(tmp_path):
+    """The kernels of a gradient move less than with jax.nn, which keeps what it computed in the forward."""
+    gpu_static = pytest.importorskip("benchmarks.gpu_static")
+    if gpu_static.why_not():
+        pytest.skip(gpu_static.why_not())
+    command = [sys.executable, "-m", "benchmarks", "memory_gpu", "--quick"]
+    subprocess.run(
+        [*command, "--out", str(tmp_path), "--docs", str(tmp_path)], cwd=ROOT, check=True, capture_output=True
+    )
+    (row,) = Report.load(tmp_path / "memory_gpu.json").where()
+    assert row["jaxact"] <= row["jax.nn"]
+    assert 0 < row["jaxact moves"] < row["jax.nn moves"]
