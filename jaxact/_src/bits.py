@@ -10,7 +10,7 @@ from jaxact._src import elementary
 Array = jax.Array
 
 
-def linear(steep: Array, t: Array, slopes: tuple[float, float]) -> Array:
+def linear(steep: Array, slopes: tuple[float, float], t: Array) -> Array:
     """t times the first slope, or the second where `steep` says so; linear in t, and keeps eight bits a byte.
 
     Rematerialisation is what keeps them packed: linearised in t alone, it saves its inputs and unpacks them later.

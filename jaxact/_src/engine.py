@@ -130,8 +130,8 @@ def _tangent(y: Any, operands: Sequence[Any], tangents: Sequence[Any], op: Diffe
     if not any(mask):
         return _zero_of(y)
     op.check_differentiable()
-    if op.slopes is not None:
-        return bits.linear(op.is_steep(operands[0]), tangents[0], op.slopes)
+    if (found := op.two_slopes(operands[0])) is not None:
+        return bits.linear(*found, tangents[0])
     residuals, mask = op.residuals(y, operands, mask)
     moving = (t for t in tangents if not _is_zero(t))
     return linear_p.bind(*residuals, *moving, op=op, mask=mask, transpose=False)[0]

@@ -67,14 +67,9 @@ class DifferentiableOperation(Operation):
     ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
         """What the linear map keeps, and which of it stands for operands with a tangent."""
 
-    @property
-    def slopes(self) -> tuple[float, float] | None:
-        """The two slopes in x, where the linear map is to keep no more than which of them it is."""
+    def two_slopes(self, x: Array) -> tuple[Array, tuple[float, float]] | None:
+        """Where the slope in x is the second of two, and both, if the linear map is to keep no more than that."""
         return None
-
-    def is_steep(self, x: Array) -> Array:
-        """Where the slope is the second of `slopes`."""
-        raise NotImplementedError(f"{self.name} has no two slopes")
 
     @property
     @abc.abstractmethod
@@ -161,10 +156,6 @@ class ElementwiseOperation(DifferentiableOperation):
         return self.residual == "output" and not self.wrt
 
     @property
-    def slopes(self) -> tuple[float, float] | None:
-        return self.definition.slopes(dict(self.static)) if self.residual == "mask" and not self.wrt else None
-
-    @property
     def is_product(self) -> bool:
         return True
 
@@ -218,11 +209,11 @@ class ElementwiseOperation(DifferentiableOperation):
         of_output = self.of_output or (self.saves_output and not of_input)
         return dataclasses.replace(self, wrt=tuple(sorted((*self.wrt, operand))), of_output=of_output)
 
-    def is_steep(self, x: Array) -> Array:
-        """Where the slope is the second of `slopes`; NaN counts among them."""
-        assert self.slopes is not None
-        el = elementary.profile(None, x.dtype)
-        return self._slope(el, (x,), 0) != self.slopes[0]
+    def two_slopes(self, x: Array) -> tuple[Array, tuple[float, float]] | None:
+        slopes = self.definition.slopes(dict(self.static)) if self.residual == "mask" and not self.wrt else None
+        if slopes is None:
+            return None
+        return self._slope(elementary.profile(None, x.dtype), (x,), 0) != slopes[0], slopes  # NaN is steep
 
     def _slope(self, el: Elementary, residuals: Sequence[Array], operand: int) -> Array:
         """The derivative in one operand at the residuals, in the profile's dtype."""
