@@ -116,9 +116,10 @@ properties: $(VENV)/.installed
 soak: $(VENV)/.installed
 	JAX_PLATFORMS=cpu PYTHONPATH=tests $(BIN)/python tests/soak.py --out docs/images/soak.png $(ARGS)
 
-# Breaks each definition, rule and kernel in turn and lists what no test notices. ARGS="--only gelu".
+# Breaks each definition, rule and kernel in turn and lists what no test notices: docs/reliability.md. ARGS="--only gelu".
 mutation: $(VENV)/.installed
 	PYTHONPATH=tests $(BIN)/python tests/mutation.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/mutation.py --report
 
 # Keras, PyTorch, transformers and entmax, which `make test` then compares with.
 peers: $(VENV)/.peers

@@ -1,13 +1,15 @@
 """Breaks each formula, rule and kernel in turn, in memory, and lists what no test notices.
 
-``python tests/mutation.py [--only gelu] [--limit 20] [--list]``. Each mutant is a process of pytest, which loads
-this file as a plugin, breaks one thing, and runs the tests that should see it until the first fails. Ends with the
-number of survivors.
+``python tests/mutation.py [--only gelu] [--limit 20] [--list]``. Each mutant is a process of pytest, which
+loads this file as a plugin, breaks one thing, and runs the tests that should see it until the first fails. What
+came of each is kept in ``tests/data/mutation.json``, which ``--report`` makes docs/reliability.md of; nothing
+else writes to either.
 """
 
 import argparse
 import dataclasses
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +25,13 @@ from pallas_kernels import capability
 
 ROOT = Path(__file__).parent.parent
 CHOSEN = "JAXACT_MUTANT"
+KEPT = ROOT / "tests" / "data" / "mutation.json"
+PAGE = ROOT / "docs" / "reliability.md"
+
+# Mutants that compute the same, so that no test can tell: why.
+EQUIVALENT = {
+    f"derivative x.x of {name}": "its body is 0 everywhere, and 1.01 times 0 is 0" for name in ("prelu", "srelu")
+}
 
 FORMULAS = ("test_accuracy.py", "test_vjp.py", "test_higher_order.py")
 ROWS = ("test_rowwise.py", "test_rowwise_derivatives.py")
@@ -95,7 +104,8 @@ def formulas() -> list[Mutant]:
         if not hasattr(definition, "handwritten"):
             for part in ("value", "linear", "transpose", "parameter_derivative"):
                 if getattr(definition, part) is not None:
-                    found.append(Mutant(f"{part} of {name}", replaced(definition, part), ROWS, name))
+                    words = definition.parameter.name if part == "parameter_derivative" else name
+                    found.append(Mutant(f"{part} of {name}", replaced(definition, part), ROWS, words))
             continue
         for key in sorted(definition.handwritten()):
             what = f"derivative {'.'.join(key)}" if key else "value"
@@ -136,7 +146,8 @@ def rules() -> list[Mutant]:
     found = []
     for primitive in (engine.activation_p, engine.linear_p, engine.quantised_p):
         named = primitive.name
-        found.append(Mutant(f"batching of {named}", functools.partial(_batch_backwards, primitive), RULES))
+        tests = ("test_act_quant.py",) if primitive is engine.quantised_p else RULES
+        found.append(Mutant(f"batching of {named}", functools.partial(_batch_backwards, primitive), tests))
         if primitive is not engine.quantised_p:  # which has no derivative
             found.append(Mutant(f"JVP of {named}", replaced(engine.ad.primitive_jvps, primitive, _twice), RULES))
             jets = replaced(engine.jet.jet_rules, primitive, _twice)
@@ -230,25 +241,95 @@ def killed(mutant: Mutant) -> bool:
     return code == 1
 
 
+# -- the page ---------------------------------------------------------------------------------------------------
+
+GROUPS = {
+    "batching": "batching rules",
+    "JVP": "derivative rules",
+    "Taylor": "Taylor mode",
+    "transpose of activation_linear": "transposition",
+    "explicit mesh": "placement on an explicit mesh",
+    "automatic mesh": "placement on an automatic mesh",
+    "sum over devices": "sums over devices",
+    "kernel for": "choice of kernels",
+    "value": "values of activations",
+    "output derivative": "derivatives in terms of the output",
+    "derivative": "derivatives of activations",
+    "linear": "derivatives of rows",
+    "transpose": "transposed derivatives of rows",
+    "parameter_derivative": "derivatives of rows in a parameter",
+}
+
+
+def group(name: str) -> str:
+    return next((title for start, title in GROUPS.items() if name.startswith(start)), "kernels")
+
+
+def report(kept: dict[str, str]) -> str:
+    """docs/reliability.md, of what came of each mutant that was run."""
+    every = set(mutants()) | set(kept)
+    rows = []
+    for title in dict.fromkeys((*GROUPS.values(), "kernels")):
+        named = [n for n in every if group(n) == title]
+        came = [kept[n] for n in named if n in kept]
+        rows.append(f"| {title} | {len(named)} | {len(came)} | {came.count('killed')} |")
+    survivors = sorted(n for n, what in kept.items() if what != "killed")
+    listed = [f"* {n}: {EQUIVALENT.get(n, 'no test notices it yet')}." for n in survivors]
+    listed = ["Survivors:", "", *listed] if listed else ["None survived."]
+    return PAGE_TEXT.format(table="\n".join(rows), survivors="\n".join(listed))
+
+
+PAGE_TEXT = """# Reliability
+
+Written by `python tests/mutation.py --report`. A mutant is jaxact with one thing broken: a value or a derivative
+wrong by a hundredth, a batch in the wrong order, a tangent doubled, a cotangent negated, a sum over devices left
+out, the result of a kernel off. It is killed if one of the tests that should see it fails. Kernels run in the
+interpreter, on a JAX that has them. Not every mutant has been run yet, as the table says; `make mutation` runs
+them all.
+
+| broken | mutants | run | killed |
+|---|---|---|---|
+{table}
+
+{survivors}
+
+## Memory
+
+`make soak` first fills every cache of jaxact to its bound, then compiles programs that it has never seen, first
+those of jax.nn, then jaxact's, and drops them. In the run below the caches stayed at their bounds, but memory grew
+by 17 KiB with each program of jaxact, more slowly towards the end, and by 2 KiB with one of jax.nn: more than the
+limit of 4 KiB, so the run failed. What holds it is not found yet.
+
+![resident memory while programs come and go](images/soak.png)
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="mutants whose name has this")
     parser.add_argument("--limit", type=int, default=None, help="so many, evenly spread")
     parser.add_argument("--list", action="store_true", help="name them, run nothing")
+    parser.add_argument("--report", action="store_true", help="write docs/reliability.md, run nothing")
     options = parser.parse_args()
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    if options.report:
+        PAGE.write_text(report(kept))
+        return
     chosen = [m for m in mutants().values() if options.only in m.name]
     if options.limit and len(chosen) > options.limit:
         chosen = [chosen[i * len(chosen) // options.limit] for i in range(options.limit)]
+    if options.list:
+        print(*(m.name for m in chosen), sep="\n")
+        return
     survivors = []
     for mutant in chosen:
         start = time.monotonic()
-        seen = options.list or killed(mutant)
-        if not seen:
+        kept[mutant.name] = "killed" if killed(mutant) else "survived"
+        if kept[mutant.name] == "survived" and mutant.name not in EQUIVALENT:
             survivors.append(mutant.name)
-        said = "" if options.list else f"{'killed' if seen else 'SURVIVED'} after {time.monotonic() - start:.0f} s"
-        print(f"{mutant.name}  {said}", flush=True)
-    if not options.list:
-        print(f"{len(chosen) - len(survivors)} of {len(chosen)} killed")
+        print(f"{mutant.name}  {kept[mutant.name]} after {time.monotonic() - start:.0f} s", flush=True)
+        KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} killed, or proven equivalent")
     sys.exit(f"survivors: {', '.join(survivors)}" if survivors else 0)
 
 
