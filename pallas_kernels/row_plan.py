@@ -59,7 +59,7 @@ _K: Final = 1024
 _HELD: Final = (Plan(16 * _K, 12 * _K, 1), Plan(48 * _K, 36 * _K, 4))
 _SOLVED: Final = (Plan(8 * _K, 8 * _K, 1), Plan(48 * _K, 24 * _K, 4))  # a solver's loop keeps more beside the row
 _TWO_HELD: Final = (Plan(12 * _K, 8 * _K, 1), Plan(24 * _K, 16 * _K, 4))  # two operands
-_SET_ASIDE: Final = Plan(48 * _K, 32 * _K, 4, shared=True)  # one of the two in shared memory
+_SET_ASIDE: Final = Plan(40 * _K, 32 * _K, 4, shared=True)  # one of the two in shared memory
 _LOOP: Final = Plan(512 * _K, 512 * _K, 4, 4)
 
 # Shortest first. Held rows end where registers do, by the compiler's reports for sm_90a and sm_100a; where there
