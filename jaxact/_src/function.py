@@ -49,7 +49,7 @@ class Elementwise:
     ) -> Array:
         request = requested() if implementation is None else implementation
         key = (self.definition, request, residual, inplace)
-        plain = not (parameters or named) or all(type(v) in _NUMBERS for v in (*parameters, *named.values()))
+        plain = _NUMBERS.issuperset(map(type, parameters)) and _NUMBERS.issuperset(map(type, named.values()))
         try:
             if plain:
                 call, arrays = _prepared(*key, *parameters, **named)  # one hash in C
