@@ -75,7 +75,7 @@ _EVALUATE: dict[Primitive, Callable[..., Any]] = {
 }
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def _jitted(primitive: Primitive, parameters: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
     return jax.jit(functools.partial(primitive.bind, **dict(parameters)))
 

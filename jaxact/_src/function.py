@@ -366,7 +366,7 @@ def _prepare(
     return _jitted(operation), tuple(arrays.values())
 
 
-_prepared = functools.lru_cache(maxsize=4096, typed=True)(_prepare)
+_prepared = functools.lru_cache(maxsize=1024, typed=True)(_prepare)
 
 
 def _check_options(name: str, request: object, residual: object, inplace: object) -> None:

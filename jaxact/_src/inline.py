@@ -26,7 +26,7 @@ def function(operation: ElementwiseOperation) -> Callable[..., Array]:
     return run
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def _differentiable(operation: ElementwiseOperation) -> Callable[..., Array]:
     @jax.custom_jvp
     def value(*operands: Array) -> Array:
