@@ -20,17 +20,21 @@ Report = Mapping[str, Any]
 
 
 def write(report: Report, docs: pathlib.Path) -> None:
-    """Write accuracy.md, and its figures into images/, below `docs`."""
+    """Write accuracy.md, and its figures of several libraries into images/, below `docs`."""
+    docs.mkdir(parents=True, exist_ok=True)
     images = docs / "images"
-    images.mkdir(parents=True, exist_ok=True)
     parts = [_head(report)]
     for dtype in report["limits"]:
         rows = [r for r in report["rows"] if r["dtype"] == dtype]
         if not rows:
             continue
-        image = images / f"accuracy-{dtype}.png"
-        _figure(report, rows, dtype, image)
-        parts.append(_section(report, rows, dtype, image.name))
+        parts.append(f"## {dtype}")
+        if len(report["libraries"]) > 1:
+            image = images / f"accuracy-{dtype}.png"
+            images.mkdir(parents=True, exist_ok=True)
+            _figure(report, rows, dtype, image)
+            parts.append(f"![Worst errors in {dtype}](images/{image.name})")
+        parts.append(_table(report, rows))
     (docs / "accuracy.md").write_text("\n\n".join(parts) + "\n")
 
 
@@ -79,14 +83,15 @@ def _libraries(report: Report) -> Iterable[str]:
 
 def _head(report: Report) -> str:
     versions = ", ".join(f"{n} {v or 'not installed'}" for n, v in report["libraries"].items())
-    return f"""# Accuracy
+    title = "Accuracy of the kernels' bodies" if "kernels" in report["libraries"] else "Accuracy"
+    keras = "\nKeras runs on its JAX backend." if "keras" in report["libraries"] else ""
+    return f"""# {title}
 
 <!-- Written by `make accuracy`; edit benchmarks/accuracy_page.py instead. -->
 
 The worst error of every elementwise activation, of its first and of its second derivative, in units in the last
 place (ULP) of the exact result, and at which x. Measured in one run on {report["date"]}, on {report["platform"]}
-({report["device"]}, {report["processor"]}), with Python {report["python"]}: {versions}.
-Keras runs on its JAX backend.
+({report["device"]}, {report["processor"]}), with Python {report["python"]}: {versions}.{keras}
 
 * bfloat16 and float16: every finite number. float32: {report["points"]:,} points, stratified over all
   exponents and both signs, dense around kinks and roots.
@@ -133,10 +138,9 @@ def _overview(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _section(report: Report, rows: Sequence[Row], dtype: str, image: str) -> str:
+def _table(report: Report, rows: Sequence[Row]) -> str:
     names = list(_libraries(report))
-    lines = [f"## {dtype}", "", f"![Worst errors in {dtype}](images/{image})", ""]
-    lines += [f"| activation | of | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
+    lines = [f"| activation | of | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
     for case in dict.fromkeys(r["case"] for r in rows):
         for order, title in enumerate(ORDERS):
             found = {r["library"]: r for r in rows if (r["case"], r["order"]) == (case, order)}
