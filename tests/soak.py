@@ -71,11 +71,9 @@ def of_jaxact(rng: np.random.Generator) -> None:
         jaxact.nnx.Activation(bound)(x).block_until_ready()
         jaxact.fused(x, bound, scale=float(rng.uniform(0.1, 2.0))).block_until_ready()
     jaxact.softmax(x, scale=float(rng.uniform(0.1, 2.0))).block_until_ready()
-    with forgetting():
-        weights = np.zeros(50_000)  # what a closure of the user's may hold
-        own = jaxact.elementwise(name="test soak")(lambda x, a=0.5: x * a + float(weights[0]))
-        jaxact.gated(jnp.concatenate([x, x], axis=-1), own).block_until_ready()
-        jaxact.reference.relu(x, float(rng.uniform(0.1, 1.0))).block_until_ready()
+    weights = rng.normal(size=50_000)  # what a closure of the user's may hold
+    jaxact.gated(jnp.concatenate([x, x], axis=-1), own(weights)).block_until_ready()
+    jaxact.reference.relu(x, float(rng.uniform(0.1, 1.0))).block_until_ready()
     factor = float(rng.normal())
     jaxact.act_quant(x, lambda v: v * factor)
 
@@ -96,21 +94,27 @@ def of_jax(rng: np.random.Generator) -> None:
     jax.jit(lambda v: (v * d).astype(jnp.int8))(x).block_until_ready()
 
 
+def own(weights: np.ndarray) -> Callable[..., jax.Array]:
+    """An activation of the user's, with what its closure holds."""
+    with forgetting():
+        return jaxact.elementwise(name="test soak")(lambda x, a=0.5: x * a + float(weights[0]))
+
+
 def fill() -> None:
-    """Call with ever new parameters, traced only, until the caches that rounds enter are full."""
-    x = jax.ShapeDtypeStruct((4,), jnp.float32)
+    """Call with ever new parameters until the caches that rounds enter are full of what rounds put there."""
+    x = jnp.ones(4)
     calls = (
         lambda slope: functools.partial(jaxact.leaky_relu, negative_slope=slope),
         lambda slope: functools.partial(jaxact.reference.relu, negative_slope=slope),
         lambda slope: functools.partial(jaxact.softmax, scale=slope),
         lambda slope: functools.partial(jaxact.fused, activation=jaxact.get("elu", alpha=slope), scale=0.5),
-        lambda slope: functools.partial(jaxact.gated, gate=jaxact.get("elu", alpha=slope)),
+        lambda slope: functools.partial(jaxact.gated, gate=own(np.full(50_000, slope))),
     )
     for call in calls:
         before, made = -1, 0
         while before < (before := sum(c.cache_info().currsize for c in caches().values())):
             for i in range(made, made := made + 256):
-                jax.eval_shape(call(1.0 + i * 2.0**-20), x)
+                call(1.0 + i * 2.0**-20)(x)
         jax.clear_caches()
 
 

@@ -178,7 +178,7 @@ def mish(el: Elementary, x: Array) -> Array:
     right = z * -(2.0 ** (el.shift + 1))  # small beside x, and its errors with it
     is_right = z > 2.0**-20  # below, it may be subnormal
     part = jnp.where(is_right, right, left) / (E * (2.0 + e) + 2.0 ** (el.shift + 1))
-    return jnp.where(is_right, x + part, part)
+    return jnp.where(is_right, x, -0.0) + part
 
 
 @mish.derivative
