@@ -295,10 +295,10 @@ them all.
 
 ## Memory
 
-`make soak` first fills every cache of jaxact to its bound, then compiles programs that it has never seen, first
-those of jax.nn, then jaxact's, and drops them. In the run below the caches stayed at their bounds, but memory grew
-by 17 KiB with each program of jaxact, more slowly towards the end, and by 2 KiB with one of jax.nn: more than the
-limit of 4 KiB, so the run failed. What holds it is not found yet.
+`make soak` first fills every cache of jaxact with what its rounds put there, then for 20 minutes compiles programs
+that it has never seen, first those of jax.nn, then jaxact's, and drops them. It fails where a cache has no bound, or
+where a program of jaxact leaves 4 KiB more behind than one of jax.nn. The legend has what was left in the last run,
+which passed.
 
 ![resident memory while programs come and go](images/soak.png)
 """
