@@ -296,9 +296,9 @@ them all.
 ## Memory
 
 `make soak` first fills every cache of jaxact with what its rounds put there, then for 20 minutes compiles programs
-that it has never seen, first those of jax.nn, then jaxact's, and drops them. It fails where a cache has no bound, or
-where a program of jaxact leaves 4 KiB more behind than one of jax.nn. The legend has what was left in the last run,
-which passed.
+that it has never seen, first those of jax.nn, then jaxact's, and drops them. It fails where a cache has no bound,
+or where a program of jaxact leaves 4 KiB more behind than one of jax.nn. The legend has what was left in the last
+run, which passed.
 
 ![resident memory while programs come and go](images/soak.png)
 """
