@@ -52,7 +52,7 @@ WANTED = {
     "softmax, Auto": LOCAL,
     "softmax, Explicit": LOCAL,
     "softmax, unasked, Auto": {"kernels": 0},
-    "softmax, unasked, Explicit": {"kernels": 1},  # forward: so long a row, its backward is XLA's
+    "softmax, unasked, Explicit": LOCAL,
     "act_quant, unasked, Auto": {"kernels": 0},
     "act_quant, unasked, Explicit": {"kernels": 1},
 }
