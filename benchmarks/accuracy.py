@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT / "tests"))  # the oracle, the points and the case t
 
 from cases import CASES, DEFAULTS, Case  # noqa: E402
 from oracle import ORACLE  # noqa: E402
-from ulp import Reference, patterns, stratified  # noqa: E402
+from ulp import Reference, on_a_kink, patterns, stratified  # noqa: E402
 
 RESULTS = "benchmarks/results/accuracy.json"
 SHIPPED = ROOT / "jaxact/_src/accuracy.json"
@@ -151,15 +151,6 @@ def points_of(case: Case, dtype: str, count: int) -> np.ndarray:
         points = stratified(count, dense=tuple(sorted(filter(math.isfinite, dense))))
     size = np.abs(points.astype(np.float64))
     return points[(size >= SMALLEST) | (size == 0)]
-
-
-def on_a_kink(points: np.ndarray, kinks: Sequence[float]) -> np.ndarray:
-    """Where conventions differ, and within two ULP of float32, where the rounding of x decides the side."""
-    x = points.astype(np.float64)
-    mask = np.zeros(x.shape, bool)
-    for kink in filter(math.isfinite, kinks):
-        mask |= np.abs(x - kink) <= 2.0**-22 * abs(kink)
-    return mask
 
 
 def beside_smallest(exact: np.ndarray, dtype: str, margin: float) -> np.ndarray:

@@ -8,7 +8,6 @@ serve the engine and the inline form.
 """
 
 import dataclasses
-import functools
 import os
 from collections.abc import Sequence
 
@@ -19,7 +18,7 @@ import numpy as np
 import pytest
 from cases import CASES, DEFAULTS, Case
 from oracle import ORACLE
-from ulp import Reference, patterns, stratified
+from ulp import Reference, on_a_kink, patterns, stratified
 
 POINTS = int(os.environ.get("JAXACT_ACCURACY_POINTS", "200000"))
 SMALLEST = 2.0**-126
@@ -142,13 +141,6 @@ def normal(points):
     size = np.abs(points.astype(np.float64))
     smallest = np.finfo(np.float64).smallest_normal if points.dtype == np.float64 else SMALLEST
     return np.isfinite(size) & ((size >= smallest) | (size == 0))
-
-
-def on_a_kink(points, kinks):
-    """Within two ULP of a kink the rounding of x decides the side; tests/test_kinks.py has the kinks."""
-    x = points.astype(np.float64)
-    near = [np.abs(x - k) <= 2.0**-22 * np.abs(k) for k in kinks if np.isfinite(k)]
-    return functools.reduce(np.logical_or, near, np.zeros(x.shape, bool))
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16], ids=["bf16", "f16"])

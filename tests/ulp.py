@@ -67,6 +67,13 @@ def near_root(points, roots: Sequence[float], relative: float = 0.08) -> np.ndar
     return mask
 
 
+def on_a_kink(points: np.ndarray, kinks: Sequence[float]) -> np.ndarray:
+    """Within two ULP of a kink, where the rounding of x decides the side; tests/test_kinks.py has the kinks."""
+    x = points.astype(np.float64)
+    near = [np.abs(x - k) <= 2.0**-22 * np.abs(k) for k in kinks if np.isfinite(k)]
+    return functools.reduce(np.logical_or, near, np.zeros(x.shape, bool))
+
+
 # ---- errors
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cases import DEFAULTS
 from oracle import ORACLE
-from ulp import Reference
+from ulp import Reference, on_a_kink
 
 from kernels.support import interpreted, needs_kernels
 
@@ -41,7 +41,7 @@ def test_value_and_derivatives(case):
 @pytest.mark.parametrize("case", [c for c in CASES if c.differentiable], ids=str)
 def test_derivatives_in_parameters(case):
     oracle, x = ORACLE[case.name], accuracy.points_of(case, "float32", POINTS)
-    x = x[~accuracy.on_a_kink(x, oracle.kinks(**case.params)) & case.within_reach(x)]
+    x = x[~on_a_kink(x, oracle.kinks(**case.params)) & case.within_reach(x)]
     static = case.definition.bind((), dict(case.params))
     numbers = tuple((n, v) for n, v in static.items() if n not in case.differentiable)
     operation = ElementwiseOperation(case.definition, numbers, case.differentiable)
