@@ -1,16 +1,22 @@
 """Test set-up: eight CPU devices and strict promotion; JAX_ENABLE_CHECKS=1, as in CI, has JAX check itself too."""
 
 import collections
+import gc
 import os
 from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+# One compiler thread a program: there is a test process a core already.
+FLAGS = "--xla_force_host_platform_device_count=8 --xla_cpu_parallel_codegen_split_count=1"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
 
 import jax
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+# Tracing makes objects by the million, nearly all of which reference counts free: at Python's threshold of 700 looking
+# for cycles takes a tenth of the time.
+gc.set_threshold(200_000, 50, 1000)
 
 
 def _kernel_cases(reporter: Any) -> collections.Counter[str]:

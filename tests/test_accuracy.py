@@ -61,8 +61,8 @@ def among(names: set[str], case: Case) -> bool:
     return case.name in names and not set(EXCEPT.get(case.name, ())) & set(case.params)
 
 
-def derivatives(case: Case):
-    """Value, first and second derivative in x in one program, as a numpy function."""
+def derivatives(case: Case, highest: int = 2):
+    """The value and the derivatives in x up to the first or second, in one program, as a numpy function."""
 
     def value_and_first(x):
         return jax.jvp(case, (x,), (jnp.ones_like(x),))
@@ -71,7 +71,7 @@ def derivatives(case: Case):
         (value, first), (_, second) = jax.jvp(value_and_first, (x,), (jnp.ones_like(x),))
         return value, first, second
 
-    return jax.jit(all_three)
+    return jax.jit(all_three if highest == 2 else value_and_first)
 
 
 def parameter_derivatives(case: Case):
@@ -96,14 +96,15 @@ def check(
     oracle, params = ORACLE[cases[0].name], cases[0].params
     on_kink = on_a_kink(points, oracle.kinks(**params))
     beyond = ~cases[0].within_reach(points)
-    counted = normal(points)
-    references = [Reference.of(oracle, o, points[counted], **params) for o in range(len(limits))]
-    forms = [[np.asarray(v) for v in derivatives(case)(points)[: len(limits)]] for case in cases]
+    counted, references = [], []
+    for order in range(len(limits)):
+        counted.append(normal(points) & ~((on_kink & bool(order or skip_kinks)) | (beyond & bool(order))))
+        references.append(Reference.of(oracle, order, points[counted[-1]], **params))
+    forms = [[np.asarray(v) for v in derivatives(case, len(limits) - 1)(points)] for case in cases]
     exceeded = []
     for case, orders in zip(cases, forms):
         for order, limit in enumerate(limits):
-            skip = (on_kink & bool(order or skip_kinks)) | (beyond & bool(order))
-            found = references[order].report(orders[order][counted], skip=skip[counted])
+            found = references[order].report(orders[order][counted[order]])
             print(case, found)
             if not found.within(limit):
                 exceeded.append((str(case), limit, str(found)))
@@ -198,8 +199,9 @@ def test_every_8_bit_pattern(case, dtype):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_float32(case):
+    # The inline form is the same formulas in the same profile: once an activation shows it.
     forms = [case, dataclasses.replace(case, implementation="inline")]
-    check(forms, float32_points(case), LIMITS[jnp.float32])
+    check(forms[: 1 + (str(case) in DEFAULT_IDS)], float32_points(case), LIMITS[jnp.float32])
 
 
 @pytest.mark.parametrize("implementation", [None, "inline"])

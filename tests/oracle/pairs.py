@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +121,7 @@ def expm1(u: Pair) -> Pair:
 
 
 def sin_cos(u: Pair) -> tuple[Pair, Pair]:
-    """sin(u) and cos(u), absolute error 1e-30 up to |u| = 1e6, and one by one beyond."""
+    """sin(u) and cos(u), absolute error 1e-30."""
     _, quarter = _constants()
     far = np.abs(u.hi) > 1e6
     inner = where(far, 0.0, u)
@@ -128,31 +129,44 @@ def sin_cos(u: Pair) -> tuple[Pair, Pair]:
     r = inner
     for word in quarter:
         r = r - Pair(*two_product(k, np.float64(word)))
+    turns = np.mod(k, 4)
+    if np.any(far):
+        turns[far], r.hi[far], r.lo[far] = _far_turns(u.hi[far], np.broadcast_to(u.lo, far.shape)[far])
     q = r * r
     c = _inverse_factorials()
     sine = r * _series(q, [c[n] * (-1.0) ** (n // 2) for n in range(1, 30, 2)])
     cosine = _series(q, [c[n] * (-1.0) ** (n // 2) for n in range(0, 30, 2)])
-    turns = np.mod(k, 4)
-    odd = np.mod(k, 2) == 1
+    odd = np.mod(turns, 2) == 1
     s, t = where(odd, cosine, sine), where(odd, sine, cosine)
-    s, t = where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
-    return _one_by_one(u, far, s, t)
+    return where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
 
 
-@functools.lru_cache(maxsize=2**17)  # value and derivatives ask for the same
-def _exact_sin_cos(hi: float, low: float) -> tuple[list[float], list[float]]:
-    with mp.workdps(120):
-        cosine, sine = mp.cos_sin(mpf(hi) + mpf(low))
-        return words(sine), words(cosine)
+# Fixed point of numbers above 1e6, whose low word ends above 2**-160, and of the quarter turn, of which up to 2**1024
+# are taken away.
+_FINE, _FINER = 160, 160 + 1024 + 160
 
 
-def _one_by_one(u: Pair, chosen, *otherwise: Pair) -> tuple[Pair, Pair]:
-    """Sine and cosine where chosen, else those given."""
-    shape = np.shape(chosen)
-    found = [[np.array(np.broadcast_to(v, shape), np.float64) for v in (o.hi, o.lo)] for o in otherwise]
-    low = np.broadcast_to(u.lo, shape)
-    for i in zip(*np.nonzero(np.atleast_1d(chosen)), strict=True):
-        place = i if shape else ()
-        for (hi, lo), exact in zip(found, _exact_sin_cos(float(u.hi[place]), float(low[place])), strict=True):
-            hi[place], lo[place] = exact
-    return Pair(*found[0]), Pair(*found[1])
+@functools.cache
+def _quarter_turn() -> int:
+    with mp.workprec(2 * _FINER):
+        return int(mp.floor(mp.ldexp(mp.pi / 2, _FINER)))
+
+
+def _far_turns(his: np.ndarray, lows: np.ndarray) -> tuple[list[float], list[float], list[float]]:
+    """hi + lo in quarter turns modulo 4, and the rest, at most half a quarter, in two words; by whole numbers."""
+    turns, heads, rests = [], [], []
+    quarter = _quarter_turn()
+    for hi, low in zip(his.tolist(), lows.tolist(), strict=True):
+        whole = _fixed(hi) + _fixed(low)
+        k, rest = divmod((whole << (_FINER - _FINE)) + quarter // 2, quarter)
+        rest = (rest - quarter // 2) >> (_FINER - 2 * _FINE)
+        head = math.ldexp(rest, -2 * _FINE)
+        turns.append(float(k % 4))
+        heads.append(head)
+        rests.append(math.ldexp(rest - int(math.ldexp(head, 2 * _FINE)), -2 * _FINE))
+    return turns, heads, rests
+
+
+def _fixed(x: float) -> int:
+    numerator, denominator = x.as_integer_ratio()
+    return (numerator << _FINE) // denominator
