@@ -107,7 +107,7 @@ def exp(u: Pair) -> Pair:
     r = inner
     for word in ln2:
         r = r - Pair(*two_product(k, np.float64(word)))
-    e = _series(r * 0.0625, _inverse_factorials(20))
+    e = _series(r * 0.0625, _inverse_factorials(15))
     for _ in range(4):
         e = e * e
     scale = np.where(deep, 0.0, np.exp2(k))
