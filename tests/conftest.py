@@ -7,15 +7,16 @@ from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # One compiler thread a program: there is a test process a core already.
-FLAGS = "--xla_force_host_platform_device_count=8 --xla_cpu_parallel_codegen_split_count=1"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
+    " --xla_force_host_platform_device_count=8 --xla_cpu_parallel_codegen_split_count=1"
+)
 
 import jax
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-# Tracing makes objects by the million, nearly all of which reference counts free: at Python's threshold of 700 looking
-# for cycles takes a tenth of the time.
+# Tracing makes objects by the million, nearly all of which reference counts free: at Python's own threshold of 700
+# looking for cycles takes a tenth of the time.
 gc.set_threshold(200_000, 50, 1000)
 
 

@@ -154,6 +154,7 @@ class Facts:
     settings: tuple[Mapping[str, Any], ...] = ()  # parameters that tests and tables cover beside the defaults
     ordered: tuple[str, ...] = ()  # parameters that must not decrease in this order
     keeps_integers: bool = False  # integer in, same integer dtype out, as jax.nn has it
+    passes: bool = False  # the value is x itself, with derivative 1: nothing to compute, to keep or to launch
     selects: bool = False  # while all parameters are 0 or None the value is x or 0: exact in every dtype
     slopes: Callable[..., tuple[float, float] | None] | None = None  # of the parameters: the only two, if so
     reach: Callable[..., float] | None = None  # of the parameters: |x| up to which derivatives keep their accuracy

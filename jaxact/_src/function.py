@@ -135,6 +135,7 @@ def elementwise(
     settings: Sequence[Mapping[str, Any]] = ...,
     ordered: Sequence[str] = ...,
     keeps_integers: bool = ...,
+    passes: bool = ...,
     selects: bool = ...,
     slopes: Callable[..., tuple[float, float] | None] | None = ...,
     reach: Callable[..., float] | None = ...,
@@ -155,6 +156,7 @@ def elementwise(
     settings: Sequence[Mapping[str, Any]] = (),
     ordered: Sequence[str] = (),
     keeps_integers: bool = False,
+    passes: bool = False,
     selects: bool = False,
     slopes: Callable[..., tuple[float, float] | None] | None = None,
     reach: Callable[..., float] | None = None,
@@ -178,6 +180,7 @@ def elementwise(
       ordered: Parameters that must not decrease in this order, such as limits.
       keeps_integers: Integer input gives the same integer dtype while the parameters are whole numbers (else it
         is promoted as by ``jnp.tanh``).
+      passes: The value is x itself and its derivative 1, so that the call hands x on.
       selects: While all parameters are 0 or None the value is x or 0, and 16-bit input is not widened to compute
         it.
       slopes: For a function of two slopes and no other, a function of the parameters that gives both: then
@@ -216,6 +219,7 @@ def elementwise(
             settings=_sequence("settings", "dictionaries of parameters", settings),
             ordered=_sequence("ordered", "names of parameters", ordered),
             keeps_integers=flag("elementwise", "keeps_integers", keeps_integers),
+            passes=flag("elementwise", "passes", passes),
             selects=flag("elementwise", "selects", selects),
             slopes=slopes,
             reach=reach,
@@ -409,6 +413,8 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     if not jnp.issubdtype(x.dtype, jnp.floating) and _keeps_integers(operation):
         return _on_integers(operation, x)
     x = promoted(x)
+    if definition.facts.passes:
+        return x
     operands = _aligned(definition.name, operation.arrays, x, arrays)
     if operation.request == "inline":
         return inline.function(operation)(*operands)

@@ -141,8 +141,8 @@ def sin_cos(u: Pair) -> tuple[Pair, Pair]:
     return where(turns >= 2, -s, s), where((turns == 1) | (turns == 2), -t, t)
 
 
-# Fixed point of numbers above 1e6, whose low word ends above 2**-160, and of the quarter turn, of which up to 2**1024
-# are taken away.
+# The bits behind the point, of numbers above 1e6 in two words, and of the quarter turn, of which up to 2**1024 are
+# taken away.
 _FINE, _FINER = 160, 160 + 1024 + 160
 
 
