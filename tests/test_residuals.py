@@ -81,11 +81,8 @@ def test_the_derivative_runs_in_the_backward_only(case):
 
 
 def test_the_identity_hands_on_what_it_is_given():
-    x = some()
-    y, pull = jax.jit(lambda v: jax.vjp(identity, v))(x)
-    assert y.unsafe_buffer_pointer() == x.unsafe_buffer_pointer(), "a copy"
-    assert jax.tree.leaves(pull) == []
-    assert jax.jit(pull)(y)[0].unsafe_buffer_pointer() == y.unsafe_buffer_pointer()
+    traced = jax.make_jaxpr(lambda v: jax.vjp(identity, v))(some()).jaxpr
+    assert traced.outvars == traced.invars, "the value is x itself, and the pullback keeps nothing"
 
 
 @pytest.mark.parametrize("case", SAVING_OUTPUT, ids=str)

@@ -19,7 +19,7 @@ Array = jax.Array
     passes=True,
 )
 def identity(x: Array) -> Array:
-    """Identity: the input, unchanged, and not copied either; its derivative is 1 at NaN too."""
+    """Identity: the input, handed on; its derivative is 1 at NaN too."""
     return x
 
 
