@@ -6,7 +6,7 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
-from cases import builtin
+from cases import DEFAULTS, builtin
 
 import jaxact
 
@@ -32,6 +32,12 @@ def test_layer_compiles_to_no_more_than_with_jax_nn(name, dtype):
     assert instructions(layer(getattr(jaxact, name)), x, w, b) <= instructions(
         layer(getattr(jax.nn, name)), x, w, b
     )
+
+
+@pytest.mark.parametrize("case", [c for c in DEFAULTS if not c.definition.facts.passes], ids=str)
+def test_a_derivative_is_one_pass_through_memory(case):
+    x = jnp.ones((64, 32))
+    assert instructions(lambda x, t: jax.vjp(case, x)[1](t), x, x) == 1
 
 
 @pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu", "hard_tanh", "clip"])

@@ -157,6 +157,15 @@ class Arithmetic:
         """
         return lax.stop_gradient(x) if self.double else _float(_bits(x))
 
+    def shared(self, x: Array) -> Array:
+        """x, a quotient or root that several operations use.
+
+        XLA's CPU backend repeats neither in a fusion; where one has several users it cuts what comes before into
+        passes through memory. So it gets this one user, cheap enough to be repeated: a rounding to more bits than
+        it has.
+        """
+        return x if self.native else lax.reduce_precision(x, exponent_bits=11, mantissa_bits=23)
+
     # -- exponentials -----------------------------------------------------------------------------------------
 
     def exp(
@@ -335,7 +344,7 @@ class Arithmetic:
         if isinstance(y, float | int):
             i_head, _ = self.split(1.0 / y)
             return i_head, float(1 / Fraction(y) - Fraction(i_head))
-        i = 1.0 / y
+        i = self.shared(1.0 / y)
         i_head = self.head(i)
         y_head, y_rest = self.split(y)
         return i_head, ((1.0 - i_head * y_head) - i_head * y_rest) * i

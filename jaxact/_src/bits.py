@@ -1,13 +1,26 @@
-"""One bit an element: all that the backward needs of a function that has two slopes."""
+"""Functions of two slopes: their backward selects, and needs no more than one bit an element."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxact._src import elementary
 
 Array = jax.Array
+
+
+def select(condition: Array, a: Array, b: Array) -> Array:
+    """a where the condition holds, else b, as whole numbers if they are narrow.
+
+    XLA's CPU backend would widen them to float32 and round what it has selected.
+    """
+    if a.dtype.itemsize > 2:
+        return jnp.where(condition, a, b)
+    whole = jnp.dtype(f"uint{8 * a.dtype.itemsize}")
+    found = jnp.where(condition, lax.bitcast_convert_type(a, whole), lax.bitcast_convert_type(b, whole))
+    return lax.bitcast_convert_type(found, a.dtype)
 
 
 def linear(steep: Array, slopes: tuple[float, float], t: Array) -> Array:

@@ -77,7 +77,7 @@ class Elementary(Arithmetic):
         a = self.upper(a, 0.5 * self.vanishing(shift + 2))
         E = self.exp(-2.0 * a, None if low is None else -2.0 * low, shift + 2)
         d = 1.0 + E * 2.0 ** -(shift + 2)
-        return E / (d * d)
+        return self.shared(E / (d * d))
 
     # -- the logistic family, e = exp(x) or exp(-|x|), E = 2**shift * e ---------------------------------------
 
@@ -101,8 +101,7 @@ class Elementary(Arithmetic):
         """sigmoid''(x) = -sign(x) e (1 - e) / (1 + e)**3."""
         e, t = self.exp_expm1(-self.upper(jnp.abs(x), self.exp_limit))
         d = 2.0 + t
-        v = (e * t) / (d * d * d)
-        return jnp.where(x < 0.0, -v, v)
+        return jnp.where(x < 0.0, -1.0, 1.0) * ((e * t) / (d * d * d))
 
     def softplus(self, x: Array) -> Array:
         """log(1 + exp(x))."""
@@ -155,7 +154,7 @@ class Elementary(Arithmetic):
     def mills(self, a: Array) -> Array:
         """exp(a*a/2) * Phi(-a) for 0 <= a <= gauss_limit; polynomial 4.7e-9 (``mills.py``, ``mills_lite.py``)."""
         self._check(a)
-        r = 1.0 / (a + self._mills_k)
+        r = self.shared(1.0 / (a + self._mills_k))
         return r * self._mills_sum(a * r)
 
     def gauss_mean(self, a: Array) -> Array:
@@ -164,7 +163,7 @@ class Elementary(Arithmetic):
         The ratio a / (a + K) is argument and factor alike: fewer roundings than a product of a and `mills`.
         """
         self._check(a)
-        u = (a * 2.0**self.shift) / (a + self._mills_k)  # a / K of the least a is subnormal
+        u = self.shared((a * 2.0**self.shift) / (a + self._mills_k))  # a / K of the least a is subnormal
         return self.gauss(a, self.shift, factor=u * self._mills_sum(u * 2.0**-self.shift))
 
     @property
@@ -192,7 +191,7 @@ class Elementary(Arithmetic):
             return self.beside_root(roots.GELU_SLOPE_CORE, a, 0.0, plain)
         lite = (c.GELU_SLOPE_LITE, c.GELU_SLOPE_LITE_K)
         coefficients, k = lite if self.lite else (c.GELU_SLOPE, c.GELU_SLOPE_K)
-        q = horner(coefficients, a / (a + k))
+        q = horner(coefficients, self.shared(a / (a + k)))
         return (hi - a) * q + lo * q  # not ((hi - a) + lo) * q, see `beside_root`
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import jax.numpy as jnp
 
-from jaxact._src import elementary
+from jaxact._src import bits, elementary
 from jaxact._src.definition import ElementwiseDefinition, X
 from jaxact._src.elementary import Elementary
 
@@ -181,12 +181,10 @@ class ElementwiseOperation(DifferentiableOperation):
         return dataclasses.replace(self, arrays=tuple(n for n in self.arrays if n != self.definition.added))
 
     def evaluate(self, el: Elementary, *operands: Array) -> Array:
-        return self._at(el, operands, self.wrt).astype(operands[0].dtype)
+        return self._at(el, operands).astype(operands[0].dtype)
 
     def linear(self, el: Elementary, residuals: Sequence[Array], tangents: Sequence[Array | None]) -> Array:
-        terms = [
-            self._slope(el, residuals, i) * t.astype(el.dtype) for i, t in enumerate(tangents) if t is not None
-        ]
+        terms = [self.term(el, residuals, i, t) for i, t in enumerate(tangents) if t is not None]
         total = terms[0]
         for term in terms[1:]:
             total = total + term
@@ -202,8 +200,18 @@ class ElementwiseOperation(DifferentiableOperation):
         )
 
     def term(self, el: Elementary, residuals: Sequence[Array], operand: int, cotangent: Array) -> Array:
-        """The cotangent of an operand before it is summed to that operand's shape, in the profile's dtype."""
+        """A tangent or cotangent times the derivative in its operand, before anything is summed or rounded."""
+        x = residuals[0]
+        alike = jax.typeof(x).sharding == jax.typeof(cotangent).sharding  # which a product can do without
+        if self._is_step and alike and not el.native:
+            steep = self.differentiate(operand)._unguarded(el, residuals) != 0.0
+            return bits.select(jnp.isnan(x), x, bits.select(steep, cotangent, jnp.zeros_like(cotangent)))
         return self._slope(el, residuals, operand) * cotangent.astype(el.dtype)
+
+    @property
+    def _is_step(self) -> bool:
+        """Whether the derivative is nowhere other than 0 or 1."""
+        return not (self.arrays or self.wrt) and self.definition.slopes(dict(self.static)) == (0.0, 1.0)
 
     def differentiate(self, operand: int, *, of_input: bool = False) -> "ElementwiseOperation":
         of_output = self.of_output or (self.saves_output and not of_input)
@@ -217,24 +225,28 @@ class ElementwiseOperation(DifferentiableOperation):
 
     def _slope(self, el: Elementary, residuals: Sequence[Array], operand: int) -> Array:
         """The derivative in one operand at the residuals, in the profile's dtype."""
-        derivative = self.differentiate(operand)
-        return derivative._at(el, residuals, derivative.wrt)
+        return self.differentiate(operand)._at(el, residuals)
 
     @property
     def _selects(self) -> bool:
         """Whether the value needs no wider dtype: as ``max(x, 0)`` itself XLA makes it part of a GEMM."""
         return self.definition.facts.selects and not (self.arrays or self.wrt or any(v for _, v in self.static))
 
-    def _at(self, el: Elementary, operands: Sequence[Array], wrt: tuple[int, ...]) -> Array:
-        dtype = operands[0].dtype if self._selects and not wrt else el.dtype
+    def _at(self, el: Elementary, operands: Sequence[Array]) -> Array:
+        """The value, or the derivative that this operation is, in the dtype that it is computed in."""
+        value = self._unguarded(el, operands)
+        return self._guarded(el, value, operands[0].astype(value.dtype))
+
+    def _unguarded(self, el: Elementary, operands: Sequence[Array]) -> Array:
+        dtype = operands[0].dtype if self._selects else el.dtype
         x, *arrays = (v.astype(dtype) for v in operands)
         parameters = {**dict(self.static), **dict(zip(self.arrays, arrays))}
         if self.of_output:
-            value = self.definition.output_body(len(wrt))(el, x, **parameters)
+            value = self.definition.output_body(len(self.wrt))(el, x, **parameters)
         else:
             names = (X, *self.arrays)
-            value = self.definition.body([names[i] for i in wrt])(el, x, **parameters)
-        return jnp.broadcast_to(self._guarded(el, value, x), x.shape)
+            value = self.definition.body([names[i] for i in self.wrt])(el, x, **parameters)
+        return jnp.broadcast_to(value, x.shape)
 
     def _guarded(self, el: Elementary, value: Array, x: Array) -> Array:
         """NaN in, NaN out for derivatives by cases; and an outermost select for XLA's CPU backend.

@@ -94,8 +94,8 @@ class Words:
         if self.is_number and b.is_number:
             return Words.of(self.el, self.hi / b.hi)
         divisor = b.value
-        q = self.value / divisor
-        return Words(self.el, q, (self - b * q).value / divisor)
+        q = self.el.shared(self.value / divisor)
+        return Words(self.el, q, self.el.shared((self - b * q).value / divisor))
 
     __radd__ = __add__
     __rmul__ = __mul__

@@ -290,7 +290,7 @@ def _(el: Elementary, x: Array) -> Array:
     s = p + log1p
     x = el.lower(el.upper(x, top), -el.underflow)
     exponent = _LOG_DENSITY - s * s
-    slope = el.exp(exponent, factor=x / (1.0 + u))
+    slope = el.exp(exponent, factor=el.shared(x / (1.0 + u)))
     half = el.shift // 2
     left = el.exp(-a, None, half, factor=(ratio + ratio * el.erf_excess(log1p)) + slope) * 2.0**-half
     value = jnp.where(right, _erf_right(el, s, el.exp(exponent)) + slope, left)

@@ -16,7 +16,7 @@ _TINY = 2.0**-40  # tanh(u) is u, and u may be so small that its relatives are s
 
 def _odd(x: Array, v: Array) -> Array:
     """v with the sign of x, for v of |x|."""
-    return jnp.where(x < 0.0, -v, v)
+    return jnp.where(x < 0.0, -1.0, 1.0) * v
 
 
 @elementwise(

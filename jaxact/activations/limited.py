@@ -183,7 +183,7 @@ def _(el: Elementary, x: Array, cap: Positive) -> Array:
     t, s, e, near = _Curves.of(el, x, cap)
     E, S = el.decay(x, el.shift), capped_sech2(el, x, cap, el.shift)
     d = 1.0 + E * 2.0**-el.shift
-    slope = jnp.abs(softcap.value(el, x, cap)) / d
+    slope = el.shared(jnp.abs(softcap.value(el, x, cap)) / d)
     right = ((S + slope * E) / d) * 2.0**-el.shift
     inner = S * 2.0**-el.shift - slope
     exact = (s - (t * cap) / (1.0 + e)).value

@@ -78,7 +78,7 @@ def _inverse(place: _Place, parameters: dict[str, Any]) -> Array:
     """1 over the denominator as it is evaluated, |x|**4 over the true one where it is reversed."""
     sizes = _sizes(parameters)
     swapped = [jnp.where(place.reverse, r, v) for v, r in zip(sizes, reversed(sizes))]
-    return 1.0 / horner(swapped, place.t.value)
+    return place.el.shared(1.0 / horner(swapped, place.t.value))
 
 
 def _times(place: _Place, value: Array, power: int, reversed_power: int) -> Array:
