@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from cases import CASES, REQUIRED, Case, rowwise
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from profiles import inputs, share
 from support import close, exact, oracle, points
@@ -40,13 +40,17 @@ def sample(shape: tuple[int, ...], dtype: Any, seed: int) -> np.ndarray:
         return x.astype(dtype)
 
 
-def equal(actual: Any, expected: Any, rounds: float = 8.0) -> None:
-    """Raise unless two results of ours agree, to what another order of the same operations may change."""
+def equal(actual: Any, expected: Any, rounds: float = 8.0, cancels: float = 1e-3) -> None:
+    """Raise unless two results of ours agree, to what another order of the same operations may change.
+
+    Results of which terms of the size `cancels` may have cancelled are held to the rounding of those.
+    """
     chex.assert_equal_shape([actual, expected])
     actual, expected = (np.asarray(v) for v in (actual, expected))
     eps = float(ml_dtypes.finfo(actual.dtype).eps) * rounds
     tiny = float(ml_dtypes.finfo(actual.dtype).tiny)
-    np.testing.assert_allclose(actual.astype(float), expected.astype(float), rtol=eps, atol=max(tiny, eps * 1e-3))
+    least = max(tiny, eps * cancels)
+    np.testing.assert_allclose(actual.astype(float), expected.astype(float), rtol=eps, atol=least)
 
 
 def stacked(function: Any, x: Any) -> Any:
@@ -190,21 +194,22 @@ ROWS = rowwise()
     scale=st.sampled_from((1.0, 0.5)),
     seed=seeds,
 )
+@example(name="sparsemax", shape=(3, 2, 2), dtype="bfloat16", axis=0, masked=False, scale=1.0, seed=358)
 def test_rows(name, shape, dtype, axis, masked, scale, seed):
     activation = catalogue.activations()[name]
     function = functools.partial(activation, axis=axis, scale=scale)
 
     @jax.jit
-    def everything(x: Any, where: Any) -> Any:
+    def everything(x: Any, where: Any, batch: Any) -> Any:
         y, pull = jax.vjp(lambda v: function(v, where=where), x)
-        batch = jnp.stack([x, x + 1, -x])
         return y, pull(jnp.ones_like(y))[0], jax.vmap(function)(batch), stacked(function, batch)
 
     for s in inputs(seed):
         rng = np.random.default_rng(s)
         x = rng.normal(0, 2, shape).astype(jnp.dtype(dtype))
         where = rng.integers(0, 3, shape) > 0 if masked else None
-        y, gradient, mapped, looped = everything(x, where)
+        batch = np.stack([x, x + np.ones_like(x), -x])  # here: a sum inside jit XLA may leave in float32
+        y, gradient, mapped, looped = everything(x, where, batch)
         chex.assert_shape([y, gradient], shape)
         chex.assert_type([y, gradient], jnp.dtype(dtype))
         equal(mapped, looped, 32)
@@ -310,6 +315,7 @@ def _layers(name: str, options: dict[str, Any]) -> list[tuple[Any, Any]]:
 def test_modules(layer, shape, seed):
     name, options = layer
     options = {"features": 4, "hidden": 3, **options} if name == "GatedMLP" else options
+    assume(options.get("activation") != "crelu" or "slc" not in options)  # it makes two of one: tests/bad_input
     if name == "Softmax2d":
         shape = (*(1,) * (3 - len(shape)), *shape)
     both = _layers(name, options)
@@ -364,6 +370,7 @@ def _mesh(kind: Any) -> jax.sharding.Mesh:
     kind=st.sampled_from(KINDS),
     seed=seeds,
 )
+@example(function="softmax", spec=(None, "b"), kind=KINDS[0], seed=0)
 def test_sharded_is_unsharded(function, spec, kind, seed):
     if len(jax.devices()) < 8:
         pytest.skip("fewer than eight devices")
@@ -380,7 +387,8 @@ def test_sharded_is_unsharded(function, spec, kind, seed):
         with jax.set_mesh(_mesh(kind)) if kind is KINDS[1] else contextlib.nullcontext():
             sharded = compiled(jax.device_put(x, jax.NamedSharding(_mesh(kind), jax.P(*spec))))
         for split, one in zip(sharded, whole):
-            equal(np.asarray(split), np.asarray(one), 64)
+            # along rows a mean is taken from the cotangent, which may be all but the same
+            equal(np.asarray(split), np.asarray(one), 64, 0.05 if function in ROWS else 1e-3)
 
 
 def test_the_properties_can_fail():

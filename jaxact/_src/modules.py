@@ -1,6 +1,7 @@
 """What `Activation` shares between Linen and NNX: the function of its arguments, and slices of the input."""
 
 import dataclasses
+import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -108,7 +109,7 @@ def apply(
       **arrays: Parameters of the function that are arrays.
 
     Raises:
-      ValueError: A slice is out of range for its axis.
+      ValueError: A slice is out of range for its axis, or the function changes the shape of what is selected.
     """
     function, more = without_arrays(function)
     options: dict[str, Any] = {**arrays, **more}
@@ -128,7 +129,14 @@ def _apply_to_slice(function: Callable[..., Any], slc: Slices, inplace: bool, x:
     index = _index((flat,) if flat else slc, viewed.shape, x.shape)
     if inplace:
         options["inplace"] = True
-    y = function(viewed[index], **options)
+    function = functools.partial(function, **options)
+    part, y = jax.eval_shape(lambda v: (v[index], function(v[index])), viewed)
+    if y.shape != part.shape:
+        raise ValueError(
+            f"slc: the activation makes {y.shape} of the slice's {part.shape} elements, which must stay where "
+            "they are; use it without slc"
+        )
+    y = function(viewed[index])
     return viewed.astype(y.dtype).at[index].set(y, unique_indices=True).reshape(x.shape)
 
 

@@ -62,6 +62,7 @@ ROWS = [
     ("nnx.Activation('relu', foo=1)", TypeError, "'foo'", "'negative_slope'"),
     ("nnx.Activation('relu', args=3)", TypeError, "3", "args", "a sequence of parameters"),
     ("nnx.Activation(nnx.ReLU)", TypeError, "the class ReLU", "a module"),
+    ("nnx.Activation('crelu', slc=(slice(None), slice(1, 3)))(X)", ValueError, "slc", "must stay", "without slc"),
     ("nnx.Activation('relu', slc=(slice(0, 1),) * 4)(X)", ValueError, "4 slices", "2 axes"),
     ("nnx.ReLU(negative_slope='a')", TypeError, "'a'", "negative_slope", "a number or an array"),
     ("nnx.ReLU(foo=1)", TypeError, "unexpected", "'foo'"),
