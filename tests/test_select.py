@@ -1,7 +1,9 @@
 """The rule: what is chosen for which request, machine and size, and why; and the check of unproven kernels."""
 
 import math
+import os
 import pathlib
+import subprocess
 import sys
 import warnings
 
@@ -301,3 +303,12 @@ def test_the_check_knows_nothing_of_the_mesh_around_it(standin, unchecked):
     assert standin.shapes[0] == (2, 20000)
     assert standin.shapes[-1] == (1, 20000)
     close(y, jax.nn.softmax(x))
+
+
+def test_the_environment_chooses_for_a_process():
+    program = "import jax, jaxact; print(jax.make_jaxpr(jaxact.silu)(1.0))"
+    environment = {**os.environ, "JAXACT_IMPLEMENTATION": "inline"}
+    command = [sys.executable, "-c", program]
+    traced = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "custom_jvp_call" in traced.stdout
+    assert "activation" not in traced.stdout
