@@ -413,7 +413,7 @@ def _run(operation: ElementwiseOperation, x: Any, *arrays: Any) -> Array:
     if not jnp.issubdtype(x.dtype, jnp.floating) and _keeps_integers(operation):
         return _on_integers(operation, x)
     x = promoted(x)
-    if definition.facts.passes:
+    if definition.facts.passes and operation.request not in ("pallas", "prefer_pallas"):
         return x
     operands = _aligned(definition.name, operation.arrays, x, arrays)
     if operation.request == "inline":
