@@ -8,7 +8,7 @@ from oracle import ORACLE
 from test_accuracy import check
 from ulp import stratified
 
-POINTS = 256
+POINTS = 400
 LIMITS = (8.0, 16.0, 32.0)
 FINITE = [c for c in CASES if all(np.isfinite(list(c.params.values())))]  # mpmath knows no infinite limits
 
