@@ -70,19 +70,19 @@ class Case:
             return 0
         kernel = kernels.find(*operation)
         assert not isinstance(kernel, str), kernel
-        read = sum(_reads(jax.make_jaxpr(kernel.run)(*operands).jaxpr, plan.warpgroups))
+        read = sum(_reads(jax.make_jaxpr(kernel.run)(*operands).jaxpr, plan.warpgroups, self.steps))
         return read * operands[0].shape[0] - sum(a.size * a.dtype.itemsize for a in operands)
 
 
-def _reads(jaxpr: Any, times: int) -> Iterator[int]:
-    """The bytes of each load from global memory of a kernel over rows."""
+def _reads(jaxpr: Any, times: int, steps: int) -> Iterator[int]:
+    """The bytes of each load from global memory of a kernel over rows, whose solver takes so many steps."""
     for equation in jaxpr.eqns:
         if equation.primitive.name == "load":
             (value,) = equation.outvars
             yield times * value.aval.size * value.aval.dtype.itemsize
-        inside = times * equation.params.get("length", 1) if equation.primitive.name == "scan" else times
+        loops = {"scan": equation.params.get("length", 1), "while": steps}
         for inner in jaxprs_in_params(equation.params):
-            yield from _reads(inner, inside)
+            yield from _reads(inner, times * loops.get(equation.primitive.name, 1), steps)
 
 
 @functools.cache
@@ -198,7 +198,8 @@ def _rows() -> Iterator[Case]:
         function = functools.partial(jaxact.entmax, alpha=alpha) if name == "entmax" else getattr(jaxact, name)
         shown = CONTEXTS if alpha != 1.3 else ()
         yield from _both(f"{name}, rows of 4096", function, _array(4096, 4096), alpha=alpha, contexts=shown)
-    yield from _both("entmax15, rows of 32768", jaxact.entmax15, _array(1024, 32768), alpha=1.5, contexts=())
+    for rows, n in ((1024, 32768), (256, 131072)):
+        yield from _both(f"entmax15, rows of {n}", jaxact.entmax15, _array(rows, n), alpha=1.5, contexts=())
 
 
 def _quantised() -> Iterator[Case]:

@@ -406,6 +406,13 @@ def _several(text: str) -> int:
     return int(text)
 
 
+def _check_environment() -> None:
+    try:
+        select.requested()
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -417,6 +424,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal without the letters of a curve
     options = _parser().parse_args(argv)
     try:
+        _check_environment()
         report: Report = options.run(options)
     except UserError as error:
         print(f"jaxact: {error}", file=sys.stderr)

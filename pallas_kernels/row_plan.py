@@ -68,8 +68,8 @@ PLANS: Final[Mapping[str, Sequence[Plan]]] = {
     "softmax": (*_HELD, _LOOP),
     "softmax_backward": (*_TWO_HELD, Plan(48 * _K, 36 * _K, 4, shared=True), _LOOP),
     "log_softmax_backward": (*_TWO_HELD, _LOOP),
-    "entmax": _SOLVED,
-    "entmax_backward": (*_TWO_HELD, _SET_ASIDE),
+    "entmax": (*_SOLVED, _LOOP),
+    "entmax_backward": (*_TWO_HELD, _SET_ASIDE, _LOOP),
     "act_quant": (_HELD[0], Plan(40 * _K, 36 * _K, 4)),
 }
 

@@ -173,8 +173,10 @@ class Row:
     def fold(self, step: Callable[..., Any], start: Sequence[float], refs: Sequence[Any]) -> Any:
         """The carry of the loop: ``step(carry, tiles of each ref, ...)`` for each of its steps.
 
-        The carry is one tile for each number in `start`, with which it is filled.
+        The carry is one tile for each number in `start`, with which it is filled; none where there is no loop.
         """
+        if not self.loop.steps:
+            return ()
         tile = self._tile
         carry = tuple(
             plgpu.layout_cast(jnp.full(tile.shape, v, jnp.float32), tile_layout(tile.vector)) for v in start
@@ -257,9 +259,10 @@ class Row:
         large, small = self.exchange(sums, jnp.add)
         return large + small
 
-    def totals(self, *rows: Tiles, turn: Any = None) -> list[Array]:
-        """The sum of each of one or two held rows. In a loop `turn` counts the iterations."""
-        sums = [self._by_warp(values, (), jnp.sum, jnp.add, 0.0) for values in rows]
+    def totals(self, *rows: Tiles, carried: Sequence[Array] = (), turn: Any = None) -> list[Array]:
+        """The sum of each of one or two held rows, with a carried tile for each; `turn` counts in a loop."""
+        extra: list[Sequence[Array]] = [(tile,) for tile in carried] or [()] * len(rows)
+        sums = [self._by_warp(values, more, jnp.sum, jnp.add, 0.0) for values, more in zip(rows, extra)]
         return self.exchange(sums, jnp.add, turn)
 
     def _by_warp(

@@ -175,18 +175,27 @@ def softmax_backward(y: Array, ct: Array, *, scale: float = 1.0, interpret: Any 
         for held, (first, take) in zip(ys, row.load_twice(ct_ref)):
             products.append(product(held, first))
             again.append(take)
-        carried = row.fold(_summing(product), (0.0,), refs) if row.loop.steps else ()
-        total = row.total(products, *carried)
+        total = row.total(products, *row.fold(_summing(lambda *v: (product(*v),)), (0.0,), refs))
         row.stream(lambda y, ct: slope(y, ct, total), refs, out)
         row.store(out, (slope(held, take(), total) for held, take in zip(ys, again)))
 
     return _on_rows("softmax_backward", body, [y, ct], [0.0, 0.0], interpret)
 
 
-def _summing(function: Callable[..., Array]) -> Callable[..., Any]:
+def _summing(function: Callable[..., tuple[Array, ...]]) -> Callable[..., Any]:
+    """A step of `Row.fold` that adds up each result of a function of a tile of each ref."""
+    return _combining(jnp.add, function)
+
+
+def _largest(function: Callable[..., Array]) -> Callable[..., Any]:
+    """A step of `Row.fold` that keeps the largest result."""
+    return _combining(jnp.maximum, lambda *tiles: (function(*tiles),))
+
+
+def _combining(combine: Callable[..., Array], function: Callable[..., tuple[Array, ...]]) -> Callable[..., Any]:
     def step(carry: Any, *tiles: Tiles) -> Any:
-        (total,) = carry
-        return (functools.reduce(jnp.add, [function(*v) for v in zip(*tiles)], total),)
+        results = [function(*v) for v in zip(*tiles)]
+        return tuple(functools.reduce(combine, more, kept) for kept, more in zip(carry, zip(*results)))
 
     return step
 
@@ -210,8 +219,7 @@ def log_softmax_backward(
         *ins, ct_ref, out = refs
         top, es, total = _exponentials(row, logits, ins, precise)
         cts = [included(*tiles) for tiles in row.load_each(ct_ref, *ins)]
-        carried = row.fold(_summing(included), (0.0,), (ct_ref, *ins)) if row.loop.steps else ()
-        share = row.total(cts, *carried) / total
+        share = row.total(cts, *row.fold(_summing(lambda *v: (included(*v),)), (0.0,), (ct_ref, *ins))) / total
 
         def slope(ct: Array, e: Array) -> Array:
             dx = ct - e * share
@@ -277,17 +285,23 @@ def entmax(
 
     def body(row: Row, *refs: Any) -> None:
         *ins, out = refs
-        zs = [_logits(scale, *tiles) for tiles in row.load_each(*ins)]
-        top = _finite(row.maximum(zs))
-        zs = [(z - top) if alpha == 2.0 else (z - top) * (alpha - 1.0) for z in zs]
+        logits = [_logits(scale, *tiles) for tiles in row.load_each(*ins)]
+        tops = row.fold(_largest(functools.partial(_logits, scale)), (-jnp.inf,), ins)
+        top = _finite(row.maximum(logits, *tops))
 
-        def powers(t: Array) -> tuple[Tiles, Tiles]:
-            slopes, values = zip(*(_powers(z, t, alpha) for z in zs))
-            return list(slopes), list(values)
+        def below_top(logit: Array) -> Array:
+            return (logit - top) if alpha == 2.0 else (logit - top) * (alpha - 1.0)
+
+        zs = [below_top(logit) for logit in logits]
+
+        def powers_of(t: Array, *tiles: Array) -> tuple[Array, Array]:
+            return _powers(below_top(_logits(scale, *tiles)), t, alpha)
 
         def improve(state: Any) -> Any:
             step, t, _ = state
-            slope, total = row.totals(*powers(t), turn=step)
+            slopes, values = zip(*(_powers(z, t, alpha) for z in zs)) if zs else ((), ())
+            carried = row.fold(_summing(functools.partial(powers_of, t)), (0.0, 0.0), ins)
+            slope, total = row.totals(list(slopes), list(values), carried=carried, turn=step)
             norm = 1.0 if alpha == 2.0 else jnp.sqrt(total) if alpha == 1.5 else _log_power(total, 2.0 - alpha)
             return step + 1, t + (total - norm) / _nonzero(slope), t
 
@@ -297,8 +311,9 @@ def entmax(
 
         start = (jnp.int32(0), jnp.float32(-1.0), jnp.float32(-2.0))
         _, t, _ = lax.while_loop(rising, improve, start)
-        _, values = powers(t)
-        total = _nonzero(row.total(values))
+        values = [_powers(z, t, alpha)[1] for z in zs]
+        total = _nonzero(row.total(values, *row.fold(_summing(lambda *v: powers_of(t, *v)[1:]), (0.0,), ins)))
+        row.stream(lambda *tiles: powers_of(t, *tiles)[1] / total, ins, out)
         row.store(out, [v / total for v in values])
 
     return _on_rows("entmax", body, [x, *mask], [-jnp.inf, 0], interpret)
@@ -322,17 +337,24 @@ def entmax_backward(
         y = jnp.maximum(y, 0.0)
         return jnp.sqrt(y) if alpha == 1.5 else _log_power(y, 2.0 - alpha)
 
+    def weighted(y: Array, ct: Array) -> tuple[Array, Array]:
+        own = weight(y.astype(jnp.float32))
+        return own, own * ct.astype(jnp.float32)
+
     def slope(y: Array, ct: Array, mean: Array) -> Array:
         return scale * (weight(y.astype(jnp.float32)) * (ct.astype(jnp.float32) - mean))
 
     def body(row: Row, y_ref: Any, ct_ref: Any, out: Any) -> None:
-        ys, weights, products, again = row.load(y_ref), [], [], []
+        refs = (y_ref, ct_ref)
+        ys, sums, again = row.load(y_ref), [], []
         for held, (first, take) in zip(ys, row.load_twice(ct_ref)):
-            weights.append(weight(held.astype(jnp.float32)))
-            products.append(weights[-1] * first.astype(jnp.float32))
+            sums.append(weighted(held, first))
             again.append(take)
-        total, weighted = row.totals(weights, products)
-        mean = weighted / jnp.maximum(total, 1e-30)
+        weights, products = zip(*sums) if sums else ((), ())
+        carried = row.fold(_summing(weighted), (0.0, 0.0), refs)
+        total, product = row.totals(list(weights), list(products), carried=carried)
+        mean = product / jnp.maximum(total, 1e-30)
+        row.stream(lambda y, ct: slope(y, ct, mean), refs, out)
         row.store(out, (slope(held, take(), mean) for held, take in zip(ys, again)))
 
     return _on_rows("entmax_backward", body, [y, ct], [0.0, 0.0], interpret)

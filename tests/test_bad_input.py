@@ -1,5 +1,6 @@
 """Wrong calls: the error's type, the words that tell what to do, and that nothing was compiled or left behind."""
 
+import functools
 import inspect
 import types
 
@@ -10,6 +11,7 @@ import pytest
 from bad_input import ROWS, call
 
 import jaxact
+from jaxact import cli
 from jaxact._src import catalogue, select
 
 COMPILED: list[str] = []
@@ -133,7 +135,35 @@ def test_registering_a_name_again_warns_and_replaces():
         forget(second)
 
 
-def test_environment_variable(monkeypatch):
+@pytest.fixture
+def unread(monkeypatch):
+    """An environment that asks for what is not known, before it is read."""
     monkeypatch.setenv("JAXACT_IMPLEMENTATION", "cuda")
+    select._from_environment.cache_clear()
+    yield
+    select._from_environment.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        jaxact.relu,
+        jaxact.softmax,
+        jaxact.swiglu,
+        functools.partial(jaxact.act_quant, activation="relu", dtype="int8"),
+    ],
+)
+def test_environment_variable(unread, call):
     with pytest.raises(ValueError, match="JAXACT_IMPLEMENTATION must be unset or one of"):
-        select._from_environment()
+        call(jnp.ones((2, 4)))
+    with jaxact.use(implementation=None):  # says it itself
+        call(jnp.ones((2, 4)))
+
+
+@pytest.mark.parametrize("command", [["list"], ["doctor"], ["bench", "gelu"]])
+def test_environment_variable_of_the_command(unread, command, capsys):
+    assert cli.main(command) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith("jaxact: JAXACT_IMPLEMENTATION must be unset or one of")
+    assert err.count("\n") == 1

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
-from support import BOTH, PROBES, SOME, close, collectives, exact, points, some, with_parameters
+from support import ALL, BOTH, PROBES, SOME, close, collectives, exact, forgetting, points, some, with_parameters
+
+import jaxact
 
 
 def mesh(kind: AxisType) -> jax.sharding.Mesh:
@@ -52,6 +54,43 @@ def test_explicit(case):
     close(back, exact(case, x, 1) * ct)
     close(forward, exact(case, x, 1) * ct)
     close(mapped, exact(case, x, 1))
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_every_body_keeps_an_explicit_sharding(case):
+    """Bodies are traced when the primitives are lowered: of the value, the linear map, the second derivative."""
+
+    def everything(x, *rows):
+        first = jax.grad(lambda x: jnp.sum(case(x)))
+        y, pull = jax.vjp(case.with_parameters, x, *rows) if rows else jax.vjp(case, x)
+        return y, pull(y), jax.grad(lambda x: jnp.sum(first(x)))(x)
+
+    x = jax.ShapeDtypeStruct((8, 6), jnp.float32)
+    placed = mesh(AxisType.Explicit)
+    with jax.set_mesh(placed):
+        split = jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(placed, P("rows", "columns")))
+        row = jax.ShapeDtypeStruct((6,), x.dtype, sharding=NamedSharding(placed, P("columns")))
+        for rows in {(), (row,) * len(case.differentiable)}:
+            y, (dx, *_), second = jax.jit(everything).lower(split, *rows).out_info
+            assert {v.sharding.spec for v in (y, dx, second)} == {P("rows", "columns")}
+
+
+def test_a_constant_derivative_keeps_an_explicit_sharding():
+    with forgetting():
+
+        @jaxact.elementwise
+        def triple(x, factor=3.0):
+            return factor * x
+
+        @triple.derivative
+        def _(x, factor=3.0):
+            return factor
+
+        with jax.set_mesh(mesh(AxisType.Explicit)):
+            x = jax.device_put(some(), P("rows", "columns"))
+            dx = jax.jit(jax.grad(lambda x: jnp.sum(triple(x))))(x)
+        assert jax.typeof(dx).sharding.spec == P("rows", "columns")
+        np.testing.assert_array_equal(dx, 3.0)
 
 
 def pulled(case):

@@ -316,8 +316,7 @@ def _differentiated(body: Body, name: str) -> Body:
 
     def derivative(el: Elementary, x: jax.Array, **parameters: Any) -> jax.Array:
         operands = {X: x, **parameters}
-        shape = jnp.broadcast_shapes(jnp.shape(x), jnp.shape(operands[name]))
-        at = jnp.broadcast_to(jnp.asarray(operands[name], dtype=x.dtype), shape)
+        at, _ = jnp.broadcast_arrays(jnp.asarray(operands[name], dtype=x.dtype), x)
 
         def along(v: jax.Array) -> jax.Array:
             rest = {**operands, name: v}

@@ -14,7 +14,7 @@ from jaxact._src.checks import flag, shown
 from jaxact._src.definition import Body, ElementwiseDefinition, Facts, is_array
 from jaxact._src.documentation import describe, document, signature_of
 from jaxact._src.operation import ElementwiseOperation, Residual
-from jaxact._src.select import Implementation, check_implementation, requested
+from jaxact._src.select import IMPLEMENTATIONS, Implementation, check_implementation, requested
 
 Array = jax.Array
 B = TypeVar("B", bound=Body)
@@ -37,6 +37,7 @@ class Elementwise:
         self.__module__ = definition.facts.module
         self.__signature__ = signature_of(definition.parameters, inplace=True)
         self.__doc__ = _document(definition)
+        self._usual = functools.lru_cache(maxsize=len(IMPLEMENTATIONS) + 1)(self._without_options)
 
     def __call__(
         self,
@@ -48,19 +49,23 @@ class Elementwise:
         **named: Any,
     ) -> Array:
         request = requested() if implementation is None else implementation
-        key = (self.definition, request, residual, inplace)
-        plain = _NUMBERS.issuperset(map(type, parameters)) and _NUMBERS.issuperset(map(type, named.values()))
         try:
-            if plain:
-                call, arrays = _prepared(*key, *parameters, **named)  # one hash in C
-            else:
-                call, arrays = _prepare(*key, *parameters, **named)
+            if not parameters and not named and residual is None and inplace is False:
+                return self._usual(request)(x)
+            numbers = _NUMBERS.issuperset(map(type, (*parameters, *named.values())))
+            prepare = _prepared if numbers else _prepare  # one hash in C
+            call, arrays = prepare(self.definition, request, residual, inplace, *parameters, **named)
             donate = inplace and isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
             return (call.donating if donate else call.plain)(x, *arrays)
         except (TypeError, OverflowError):  # perhaps from what has no hash, or is no array: then say so
             _check_options(self.definition.name, request, residual, inplace)
             check_array(self.definition.name, x)
             raise
+
+    def _without_options(self, request: Implementation | None) -> Callable[[Any], Array]:
+        """The jitted callable of a call with x alone, which eager code makes most often."""
+        call, _ = _prepare(self.definition, request, None, False)
+        return call.plain
 
     def __reduce__(self) -> str:
         return self.__qualname__
@@ -487,7 +492,7 @@ def _aligned(name: str, names: Sequence[str], x: Array, arrays: Sequence[Array])
     except ValueError:
         shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, floats))
         raise ValueError(f"{name}: parameters must broadcast against x {x.shape}, got {shapes}") from None
-    operands = (x if x.shape == shape else jnp.broadcast_to(x, shape), *floats)
+    operands = (x if x.shape == shape else jnp.broadcast_arrays(x, *floats)[0], *floats)
     return operands if len(operands) == 1 else varying_alike(operands)
 
 

@@ -246,7 +246,7 @@ class ElementwiseOperation(DifferentiableOperation):
         else:
             names = (X, *self.arrays)
             value = self.definition.body([names[i] for i in self.wrt])(el, x, **parameters)
-        return jnp.broadcast_to(value, x.shape)
+        return jnp.broadcast_arrays(value, x)[0]  # split over devices as x is, which broadcast_to would forget
 
     def _guarded(self, el: Elementary, value: Array, x: Array) -> Array:
         """NaN in, NaN out for derivatives by cases; and an outermost select for XLA's CPU backend.

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import dataclasses
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -30,6 +31,7 @@ def check_implementation(value: object) -> None:
         raise ValueError(f"implementation must be None or one of {IMPLEMENTATIONS}, got {shown(value)}")
 
 
+@functools.cache
 def _from_environment() -> Implementation | None:
     value = os.environ.get(_ENVIRONMENT) or None
     if value is not None and value not in IMPLEMENTATIONS:
@@ -37,15 +39,20 @@ def _from_environment() -> Implementation | None:
     return value  # type: ignore[return-value]
 
 
-_default = _from_environment()
-_requested: contextvars.ContextVar[Implementation | None] = contextvars.ContextVar(
-    "jaxact_implementation", default=_default
+# The environment is read at the first call, so that what is wrong there is no error of importing jaxact.
+_requested: contextvars.ContextVar[Implementation | Literal["environment"] | None] = contextvars.ContextVar(
+    "jaxact_implementation", default="environment"
 )
 
 
 def requested() -> Implementation | None:
-    """The implementation asked for by `use` or the environment."""
-    return _requested.get()
+    """The implementation asked for by `use` or the environment.
+
+    Raises:
+      ValueError: The environment asks for one that is not known.
+    """
+    found = _requested.get()
+    return _from_environment() if found == "environment" else found
 
 
 @contextlib.contextmanager

@@ -417,7 +417,7 @@ def xielu(
     bent = (_bend(el, x) * alpha_n + Words.of(el, inner) * beta).value
     shift = Words.of(el, el.expm1(el.between(x, el.exp_limit))) * alpha_n
     far = (slope * inner + shift).value
-    flat = jnp.broadcast_to(slope.value == 0.0, x.shape)  # Mosaic GPU lowers no select by a scalar
+    flat, _ = jnp.broadcast_arrays(slope.value == 0.0, x)  # Mosaic GPU lowers no select by a scalar
     farther = jnp.where(flat, shift.value, slope.value * x + shift.value)
     left = jnp.where(x > -_FAR, bent, jnp.where(x > -(2.0**20), far, farther))
     return jnp.where(x > 0.0, right, jnp.where(x > eps, straight, left))

@@ -92,7 +92,7 @@ SEVERAL = [
     *(f"log_softmax_backward bfloat16 {n}" for n in (WIDE, LONG)),
     "softmax_backward bfloat16 49152",
     "entmax_backward1.3 bfloat16 40960",
-    *(f"{k} bfloat16 {WIDE}" for k in ("entmax1.5", "entmax_backward1.3")),
+    *(f"{k} bfloat16 {n}" for k in ("entmax1.5", "entmax_backward1.3") for n in (WIDE, LONG)),
     "act_quant bfloat16 40960",
 ]
 

@@ -87,7 +87,13 @@ ENTMAX = {2.0: oracle.sparsemax, 1.5: oracle.entmax15, 1.25: None, 1.3: None}
 
 
 @pytest.mark.parametrize(
-    ("alpha", "n"), [*((a, n) for a in ENTMAX for n in (127, 1024)), (1.5, 1), (1.5, LONG[0]), (1.05, 1000)]
+    ("alpha", "n"),
+    [
+        *((a, n) for a in ENTMAX for n in (127, 1024)),
+        *((a, n) for a in (1.5, 2.0) for n in LONG),
+        (1.5, 1),
+        (1.05, 1000),
+    ],
 )
 def test_entmax(alpha, n):
     x = rows_of(n, spread=2.0)[: 2 if n in LONG else 4]
@@ -117,6 +123,13 @@ def check_sparse_16(actual, exact: np.ndarray, dtype) -> None:
     unit = np.maximum(np.abs(exact), float(ml_dtypes.finfo(dtype).tiny)) * float(ml_dtypes.finfo(dtype).eps)
     assert np.all(np.abs(double(actual)[:3] - exact[:3]) <= (0.51 * unit + 4 * EPS)[:3])
     assert np.all(np.isnan(np.asarray(actual)[3].astype(np.float32)))
+
+
+def test_entmax_of_a_long_row_without_an_entry_or_with_a_nan():
+    x = rows_of(LONG[1])[2:]
+    y = run(rowwise.entmax, x)
+    assert np.all(double(y)[0] == 0.0)
+    assert np.all(np.isnan(double(y)[1]))
 
 
 @pytest.mark.parametrize("mask_dtype", ["bool", "int8"])
@@ -211,7 +224,10 @@ ENTMAX_BACKWARD = [(np.float32, 129), (ml_dtypes.bfloat16, 1003), (np.float32, 1
 
 @pytest.mark.parametrize(
     ("alpha", "dtype", "n"),
-    [*((a, *how) for a in (2.0, 1.5, 1.3) for how in ENTMAX_BACKWARD), (1.5, ml_dtypes.bfloat16, 25000)],
+    [
+        *((a, *how) for a in (2.0, 1.5, 1.3) for how in ENTMAX_BACKWARD),
+        *((1.5, ml_dtypes.bfloat16, n) for n in (25000, 41003)),
+    ],
 )
 def test_entmax_backward(alpha, dtype, n):
     y, ct = oracle.entmax(rows_of(n, spread=1.0)[:3], alpha).astype(dtype), cotangent(n, dtype)
@@ -239,7 +255,7 @@ def test_rows_too_long_are_refused():
     assert "longer" in row_plan.why_not("entmax", n)
     with pytest.raises(ValueError, match=f"rows of {n} elements are longer than the {n - 1}"):
         rowwise.entmax(jax.ShapeDtypeStruct((1, n), "float32"))
-    assert row_plan.why_not("softmax", n) is None
+    assert row_plan.why_not("softmax", n - 1) is None
 
 
 @pytest.mark.parametrize("alpha", [1.0, 2.5])
