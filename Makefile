@@ -64,14 +64,15 @@ $(VENV)/.docs: $(VENV)/.installed
 # The accuracy contract at its full size, 4 million float32 points a case, beside jax.nn and what is installed of Keras
 # and torch: docs/accuracy.md. KERNELS=1 measures the kernels instead, in the interpreter: docs/kernels/accuracy.md. GPU=1
 # measures both on the GPU: docs/gpu/accuracy.md, docs/gpu/kernels/accuracy.md. ARGS="--quick", "--only gelu",
-# "--points 200000", "--settings".
+# "--points 200000", "--settings". Without ARGS the activations over rows are measured too: docs/accuracy_rows.md.
 accuracy: $(VENV)/.bench $(if $(GPU),cuda)
 	$(ON) $(BIN)/python -m benchmarks.accuracy $(if $(KERNELS),$(call TO,kernels),$(if $(GPU),$(call TO,gpu))) $(ARGS)
 	$(if $(GPU),$(ON) $(BIN)/python -m benchmarks.accuracy $(call TO,gpu/kernels) $(ARGS))
+	$(if $(KERNELS)$(ARGS),,$(ON) $(BIN)/python -m benchmarks.accuracy_rows $(if $(GPU),$(call TO,rows_gpu,docs/gpu)))
 
 comma := ,
 ON = JAX_PLATFORMS=$(if $(GPU),cuda$(comma)cpu,cpu)
-TO = $(if $(findstring kernels,$1),--kernels) --json benchmarks/results/accuracy_$(subst /,_,$1).json --docs docs/$1
+TO = $(if $(findstring kernels,$1),--kernels) --json benchmarks/results/accuracy_$(subst /,_,$1).json --docs $(or $2,docs/$1)
 
 # Speed and memory beside jax.nn, Keras and PyTorch: docs/performance.md. ARGS="--quick" shows that it works.
 bench: $(VENV)/.bench $(VENV)/.peers

@@ -65,6 +65,11 @@ class Library:
         with jax.numpy_dtype_promotion("standard"):
             return [np.asarray(v) for v in jax.jit(both)(points)]
 
+    def value(self, function: Function, x: np.ndarray) -> np.ndarray | None:
+        """The value alone, of an array of any shape in its float type."""
+        with jax.numpy_dtype_promotion("standard"):
+            return np.asarray(jax.jit(function)(x))
+
     def _lookup(self, activation: str) -> Function | None:
         return self._named(jax.nn, activation)
 
@@ -150,6 +155,9 @@ class _Torch(Library):
             form = "tanh" if parameters.get("approximate", True) else "none"
             return functools.partial(_imported("torch").nn.functional.gelu, approximate=form)
         return super().find(activation, parameters)
+
+    def value(self, function: Function, x: np.ndarray) -> np.ndarray | None:
+        return self.evaluate(function, x)[0]
 
     def evaluate(self, function: Function, points: np.ndarray) -> Triple:
         torch = _imported("torch")

@@ -48,6 +48,7 @@ def test_show(capsys):
     assert "negative_slope" in shown["parameters"]
     assert shown["memory"].startswith("keeps the output")
     assert set(shown["accuracy"]) == {"bfloat16", "float16", "float32"}
+    assert set(data(capsys, "show", "entmax")["accuracy"]) == set(shown["accuracy"])
     text = run(capsys, "show", "mish", "--between", "-3", "3")
     assert "arXiv:1908.08681" in text
     assert "f''" in text

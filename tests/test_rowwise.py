@@ -9,26 +9,12 @@ import numpy as np
 import pytest
 from cases import rowwise
 from oracle import rows
+from row_contract import EPS, TABLE, bound, logits, rounding
 
 import jaxact
 
-EPS = 2.0**-23
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16]
 NAMES = ("bf16", "f16")
-# an activation with its parameters; every rowwise activation is among them
-TABLE = [
-    ("softmax", {}),
-    ("softmin", {}),
-    ("log_softmax", {}),
-    ("sparsemax", {}),
-    ("entmax15", {}),
-    ("entmax", {"alpha": 1.5}),
-    ("entmax", {"alpha": 1.1}),
-    ("entmax", {"alpha": 1.3}),
-    ("entmax", {"alpha": 2.0}),
-    ("entmax", {"alpha": 2.5}),
-    ("entmax", {"alpha": 4.0}),
-]
 IDS = ["-".join([n, *(f"{v:g}" for v in p.values())]) for n, p in TABLE]
 once = pytest.mark.parametrize(("name", "params"), [*TABLE[:5], TABLE[7]], ids=[*IDS[:5], IDS[7]])
 # 16-bit rows are computed in float32, so each function once tells what rounding does
@@ -46,26 +32,6 @@ def test_the_table_and_the_oracle_have_every_one():
 # -- the contract ------------------------------------------------------------------------------------------------
 
 
-def bound(name, x, wanted):
-    """The contract of float32, absolute."""
-    if name in ("softmax", "softmin"):
-        z = x if name == "softmax" else -x
-        with np.errstate(invalid="ignore"):
-            return EPS * wanted * (4 + np.nan_to_num(z.max(-1, keepdims=True) - z))
-    if name == "log_softmax":
-        return 4 * EPS * np.maximum(1.0, np.abs(wanted))
-    return np.full_like(wanted, 4 * EPS)
-
-
-def rounding(wanted, dtype):
-    """Half a unit in the last place of a 16-bit dtype; float32 results are rounded within their contract."""
-    info = ml_dtypes.finfo(dtype)
-    if dtype == jnp.float32:
-        return np.full_like(wanted, float(info.smallest_normal))  # a smaller one may be zero
-    _, exponent = np.frexp(np.maximum(np.abs(wanted), float(info.smallest_normal)))
-    return np.ldexp(float(info.eps) / 4, exponent)
-
-
 def check(name, params, x, **options):
     """Raise unless the last axis of x gives rows within the contract; return the worst error over its bound."""
     x = -x if name == "softmin" else x  # so that -inf is excluded there too
@@ -80,18 +46,6 @@ def check(name, params, x, **options):
     error = np.maximum(np.abs(y - wanted) - rounding(wanted, x.dtype), 0.0)
     assert np.all(error <= limit), f"{np.max(error / limit)} of the contract"
     return np.max(error / np.maximum(limit, 1e-45), initial=0.0), y.size
-
-
-def logits(n, dtype, seed=0):
-    """Rows at several scales and offsets, one hot, all equal, and all but one excluded."""
-    rng = np.random.default_rng(seed + n)
-    scales = np.array([1e-3, 0.1, 1.0, 10.0, 1e4, 1.0, 3.0])[:, None]
-    offsets = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1000.0, -1000.0])[:, None]
-    normal = rng.normal(size=(len(scales), n)) * scales + offsets
-    hot = np.where(np.arange(n) == n // 3, 50.0, 0.0)
-    alone = np.where(np.arange(n) == n // 2, -2.5, -np.inf)
-    x = np.vstack([normal, hot, np.full(n, 7.25), alone])
-    return jnp.asarray(np.clip(x, -3e4, 3e4, out=x, where=np.isfinite(x)).astype(dtype))
 
 
 @values

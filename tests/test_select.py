@@ -40,7 +40,9 @@ def array(*shape, dtype="bfloat16"):
     ("family", "direction", "length", "kernel"),
     [
         ("sparsemax", "value", 100, True),
-        ("entmax15", "backward", 100, True),
+        ("sparsemax", "value", 131072, True),
+        ("entmax15", "backward", 40960, True),
+        ("entmax15", "backward", 40961, False),
         ("entmax", "tangent", 100, False),
         ("softmax", "value", 16384, False),
         ("softmax", "value", 16385, True),
@@ -68,6 +70,8 @@ def test_rule(family, direction, length, kernel):
 def test_float32_rows_leave_the_registers_sooner():
     assert rule.row("softmax", "backward", 36864, 4).kernel
     assert not rule.row("softmax", "backward", 36865, 4).kernel
+    assert rule.row("entmax", "backward", 32768, 4).kernel
+    assert not rule.row("entmax", "backward", 32769, 4).kernel
 
 
 def test_every_line_of_the_rule_can_be_reached_and_says_why():

@@ -106,20 +106,19 @@ def _parameter(parameter: Any) -> str:
 
 
 def _accuracy(name: str) -> dict[str, str]:
-    """Its worst measured errors by dtype, from the file that ``make accuracy`` writes."""
+    """Its worst measured errors by dtype, from the files that ``make accuracy`` writes."""
     orders = ("value", "f'", "f''")
-    measured = _measured().get(name, {})
-    return {
+    found = {
         dtype: ", ".join(f"{order} {ulp:g}" for order, ulp in zip(orders, worst)) + " ULP at worst"
-        for dtype, worst in measured.items()
+        for dtype, worst in _measured("accuracy.json").get(name, {}).items()
     }
+    over_rows = _measured("accuracy_rows.json").get(name, {})
+    return found | {dtype: f"{share:g} of the error bound of rows at worst" for dtype, share in over_rows.items()}
 
 
 @functools.cache
-def _measured() -> dict[str, dict[str, list[float]]]:
-    found: dict[str, dict[str, list[float]]] = json.loads(
-        resources.files(__package__).joinpath("accuracy.json").read_text()
-    )
+def _measured(file: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(resources.files(__package__).joinpath(file).read_text())
     return found
 
 
