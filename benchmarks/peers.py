@@ -154,7 +154,9 @@ class _Torch(Library):
         if activation == "gelu" and self.version is not None:
             form = "tanh" if parameters.get("approximate", True) else "none"
             return functools.partial(_imported("torch").nn.functional.gelu, approximate=form)
-        return super().find(activation, parameters)
+        function = super().find(activation, parameters)
+        over_rows = function is not None and "dim" in (_parameters(function) or ())
+        return functools.partial(function, dim=-1) if function is not None and over_rows else function
 
     def value(self, function: Function, x: np.ndarray) -> np.ndarray | None:
         return self.evaluate(function, x)[0]
