@@ -20,6 +20,9 @@ from cases import CASES, DEFAULTS, Case
 from oracle import ORACLE
 from ulp import Reference, on_a_kink, patterns, stratified
 
+import jaxact
+from jaxact._src import elementary
+
 POINTS = int(os.environ.get("JAXACT_ACCURACY_POINTS", "200000"))
 SMALLEST = 2.0**-126
 LIMIT_16 = 0.51
@@ -230,3 +233,12 @@ def test_parameters_float32(case):
         found = Reference.of(oracle, 1, points, wrt=wrt, **params).report(slope)
         print(found)
         assert found.within(limit), found
+
+
+def test_bodies_of_identity():
+    """A call hands x on; these are for kernels that are asked for by name."""
+    definition, x = jaxact.identity.definition, np.float32([-3.0, 0.0, 2.5])
+    el = elementary.PORTABLE
+    np.testing.assert_array_equal(definition.body(())(el, x), x)
+    for derivative in (definition.body(("x",)), definition.output_body(1)):
+        np.testing.assert_array_equal(derivative(el, x), np.ones_like(x))
