@@ -40,6 +40,19 @@ def test_a_derivative_is_one_pass_through_memory(case):
     assert instructions(lambda x, t: jax.vjp(case, x)[1](t), x, x) == 1
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["f32", "bf16"])
+@pytest.mark.parametrize("case", [c for c in DEFAULTS if not c.definition.facts.passes], ids=str)
+def test_value_and_derivative_are_two_passes(case, dtype):
+    """In one jit nothing is kept of the value for the derivative: that would be a third pass."""
+    x = jnp.ones((64, 32), dtype)
+
+    def both(x, t):
+        y, pull = jax.vjp(case, x)
+        return y, pull(t)
+
+    assert instructions(both, x, x) <= 2
+
+
 @pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu", "hard_tanh", "clip"])
 def test_lines_lower_to_max_and_clamp(name):
     text = jax.jit(jaxact.get(name)).lower(jnp.ones(8)).as_text()

@@ -240,6 +240,8 @@ class ElementwiseOperation(DifferentiableOperation):
     def _unguarded(self, el: Elementary, operands: Sequence[Array]) -> Array:
         dtype = operands[0].dtype if self._selects else el.dtype
         x, *arrays = (v.astype(dtype) for v in operands)
+        if self.wrt and self.definition.facts.slopes is None:
+            x = el.shared(x)  # in one jit the value and its derivative share nothing: it would cost a pass to keep
         parameters = {**dict(self.static), **dict(zip(self.arrays, arrays))}
         if self.of_output:
             value = self.definition.output_body(len(self.wrt))(el, x, **parameters)
