@@ -27,6 +27,8 @@ from support import forgetting
 
 import jaxact
 import jaxact.nnx
+from jaxact._src import catalogue
+from jaxact._src.function import Elementwise
 
 DTYPES = ("float32", "bfloat16", "float16")
 NAMES = ("leaky_relu", "elu", "softplus", "swish_beta", "snake", "celu", "soft_shrink", "laplace")
@@ -41,6 +43,9 @@ def caches() -> dict[str, Any]:
             for attribute, value in vars(module).items():
                 if hasattr(value, "cache_info"):
                     found[f"{value.__module__}.{attribute}"] = value
+    for name, activation in catalogue.activations().items():
+        if isinstance(activation, Elementwise):
+            found[f"calls of {name}"] = activation._usual
     return found
 
 
@@ -199,7 +204,8 @@ def main() -> None:
             f"{laps.left_behind():.2f} KiB a program in the later half; {laps.entries[-1]} entries"
         )
     for name, cache in sorted(caches().items()):
-        print(f"  {name}: {cache.cache_info().currsize} of {cache.cache_info().maxsize}")
+        if not name.startswith("calls of "):
+            print(f"  {name}: {cache.cache_info().currsize} of {cache.cache_info().maxsize}")
     problems = [f"{name} has no bound" for name in unbounded()]
     more = kinds["jaxact"].left_behind() - max(0.0, kinds["jax.nn"].left_behind())
     if more > options.limit:
