@@ -105,14 +105,20 @@ def formulas() -> list[Mutant]:
                     words = definition.parameter.name if part == "parameter_derivative" else name
                     found.append(Mutant(f"{part} of {name}", replaced(definition, part), ROWS, words))
             continue
+        alone = _only(name)
         for key in sorted(definition.handwritten()):
             what = f"derivative {'.'.join(key)}" if key else "value"
-            found.append(Mutant(f"{what} of {name}", replaced(definition._bodies, key), FORMULAS, name))
+            found.append(Mutant(f"{what} of {name}", replaced(definition._bodies, key), FORMULAS, alone))
         if definition.has_output_derivative:
             what = f"output derivative of {name}"
             tests = (*FORMULAS, "test_residuals.py")
-            found.append(Mutant(what, replaced(definition, "_output_derivative"), tests, name))
+            found.append(Mutant(what, replaced(definition, "_output_derivative"), tests, alone))
     return found
+
+
+def _only(name: str) -> str:
+    """For pytest's ``-k``, which looks for parts of names: this activation, and none whose name contains its own."""
+    return " and not ".join((name, *(n for n in catalogue.activations() if name in n and n != name)))
 
 
 def _backwards(result: Any) -> Any:
