@@ -117,7 +117,7 @@ def formulas() -> list[Mutant]:
 
 
 def _only(name: str) -> str:
-    """For pytest's ``-k``, which looks for parts of names: this activation, and none whose name contains its own."""
+    """For pytest's ``-k``, which looks for parts of names: this activation, no other that contains it."""
     return " and not ".join((name, *(n for n in catalogue.activations() if name in n and n != name)))
 
 
