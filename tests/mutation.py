@@ -293,8 +293,8 @@ PAGE_TEXT = """# Reliability
 
 Written by `python tests/mutation.py --report`. A mutant is jaxact with one thing broken: a value or a derivative
 wrong by a hundredth, a batch in the wrong order, a tangent doubled, a cotangent negated, a sum over devices left
-out, the result of a kernel off; a 0 becomes a hundredth. It is killed if one of the tests that should see it fails. Kernels run in the
-interpreter, on a JAX that has them. `make mutation` runs them all.
+out, the result of a kernel off; a 0 becomes a hundredth. It is killed if one of the tests that should see it
+fails. Kernels run in the interpreter, on a JAX that has them. `make mutation` runs them all.
 
 | broken | mutants | run | killed |
 |---|---|---|---|
