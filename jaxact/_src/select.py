@@ -31,7 +31,7 @@ def check_implementation(value: object) -> None:
         raise ValueError(f"implementation must be None or one of {IMPLEMENTATIONS}, got {shown(value)}")
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)
 def _from_environment() -> Implementation | None:
     value = os.environ.get(_ENVIRONMENT) or None
     if value is not None and value not in IMPLEMENTATIONS:
