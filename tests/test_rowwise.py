@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from cases import rowwise
 from oracle import rows
-from row_contract import EPS, TABLE, bound, logits, rounding
+from row_contract import EPS, ONCE, TABLE, bound, logits, rounding
 
 import jaxact
 
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16]
 NAMES = ("bf16", "f16")
 IDS = ["-".join([n, *(f"{v:g}" for v in p.values())]) for n, p in TABLE]
-once = pytest.mark.parametrize(("name", "params"), [*TABLE[:5], TABLE[7]], ids=[*IDS[:5], IDS[7]])
+once = pytest.mark.parametrize(("name", "params"), ONCE, ids=[IDS[TABLE.index(case)] for case in ONCE])
 # 16-bit rows are computed in float32, so each function once tells what rounding does
 values = pytest.mark.parametrize(
     ("name", "params", "dtype"),
-    [(n, p, d) for d in DTYPES for n, p in (TABLE if d == jnp.float32 else [*TABLE[:5], TABLE[7]])],
+    [(n, p, d) for d in DTYPES for n, p in (TABLE if d == jnp.float32 else ONCE)],
 )
 each = pytest.mark.parametrize(("name", "params"), TABLE, ids=IDS)
 

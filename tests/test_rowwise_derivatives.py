@@ -11,19 +11,12 @@ from jax.experimental import checkify, jet
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 from oracle import rows
+from row_contract import ONCE
 from support import bytes_of, collectives
 
 import jaxact
 
-TABLE = [
-    ("softmax", {}),
-    ("softmin", {}),
-    ("log_softmax", {}),
-    ("sparsemax", {}),
-    ("entmax15", {}),
-    ("entmax", {"alpha": 1.3}),
-]
-each = pytest.mark.parametrize(("name", "params"), TABLE, ids=[n for n, _ in TABLE])
+each = pytest.mark.parametrize(("name", "params"), ONCE, ids=[n for n, _ in ONCE])
 both = pytest.mark.parametrize("implementation", [None, "inline"], ids=["engine", "inline"])
 residuals = pytest.mark.parametrize("residual", ["input", "output"])
 ROW = np.array([0.3, -0.9, 0.7, 0.45, -2.0, 0.55])  # no entry at a threshold
@@ -116,7 +109,7 @@ def test_one_array_is_saved(name, params, dtype):
 X = np.random.default_rng(2).normal(size=(3, 4, 5)).astype(np.float32)
 
 
-MAPPED = [*((n, p, None) for n, p in TABLE), ("softmax", {}, "inline"), ("entmax", {"alpha": 1.3}, "inline")]
+MAPPED = [*((n, p, None) for n, p in ONCE), ("softmax", {}, "inline"), ("entmax", {"alpha": 1.3}, "inline")]
 
 
 @pytest.mark.parametrize(("name", "params", "implementation"), MAPPED, ids=[f"{n}-{i}" for n, _, i in MAPPED])
