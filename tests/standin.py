@@ -58,6 +58,17 @@ class StandIn:
         y = (jax.nn.log_softmax if log else jax.nn.softmax)(z, axis=1)
         return self.spoil(y).astype(x.dtype)
 
+    def entmax(self, x: Any, *, alpha: float = 2.0, scale: float = 1.0, where: Any = None) -> Any:
+        self._called("entmax", x)
+        assert (alpha, scale, where) == (2.0, 1.0, None)  # sparsemax, by sorting
+        z = x.astype(jnp.float32)
+        z = z - jnp.max(z, axis=1, keepdims=True)
+        down = -jnp.sort(-z, axis=1)
+        sums, count = jnp.cumsum(down, axis=1) - 1.0, jnp.arange(1.0, x.shape[1] + 1.0, dtype=jnp.float32)
+        support = jnp.sum(down * count > sums, axis=1, keepdims=True)
+        t = jnp.take_along_axis(sums, support - 1, axis=1) / support.astype(jnp.float32)
+        return self.spoil(jnp.maximum(z - t, 0.0)).astype(x.dtype)
+
     def softmax_backward(self, y: Any, ct: Any, *, scale: float = 1.0) -> Any:
         self._called("softmax_backward", y)
         wide, t = y.astype(jnp.float32), ct.astype(jnp.float32)
@@ -82,7 +93,11 @@ def fixture(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
         "elementwise": {"elementwise": found.elementwise},
         "reduce": {"backward": found.backward},
         "gated": {"backward": found.packed_backward},
-        "rowwise": {"softmax": found.softmax, "softmax_backward": found.softmax_backward},
+        "rowwise": {
+            "softmax": found.softmax,
+            "softmax_backward": found.softmax_backward,
+            "entmax": found.entmax,
+        },
     }
     for name, functions in modules.items():
         module = types.ModuleType(f"pallas_kernels.{name}")

@@ -46,13 +46,17 @@ def array(*shape, dtype="bfloat16"):
         ("entmax", "tangent", 100, False),
         ("softmax", "value", 16384, False),
         ("softmax", "value", 16385, True),
+        ("softmax", "value", 49152, True),
+        ("softmax", "value", 49153, False),
         ("log_softmax", "value", 32768, True),
+        ("log_softmax", "value", 131072, False),
         ("softmin", "backward", 128, True),
         ("softmax", "backward", 16384, True),
         ("softmax", "backward", 49152, True),
         ("softmax", "backward", 49153, False),
         ("log_softmax", "backward", 128, False),
         ("log_softmax", "backward", 20000, True),
+        ("log_softmax", "backward", 49153, False),
         ("softmax", "tangent", 20000, False),
         ("elementwise", "value", 0, False),
         ("gated", "value", 0, False),
@@ -68,8 +72,11 @@ def test_rule(family, direction, length, kernel):
 
 
 def test_float32_rows_leave_the_registers_sooner():
+    assert rule.row("softmax", "value", 36864, 4).kernel
+    assert not rule.row("softmax", "value", 36865, 4).kernel
     assert rule.row("softmax", "backward", 36864, 4).kernel
     assert not rule.row("softmax", "backward", 36865, 4).kernel
+    assert not rule.row("log_softmax", "backward", 20000, 4).kernel
     assert rule.row("entmax", "backward", 32768, 4).kernel
     assert not rule.row("entmax", "backward", 32769, 4).kernel
 
@@ -85,9 +92,11 @@ def test_the_guide_says_what_the_rule_takes():
     """Its table, made of the rule."""
     guide = (pathlib.Path(__file__).parents[1] / "docs/guides/kernels.md").read_text()
     for line in (line for line in RULE if line.kernel):
-        least = f"more than {line.at_least - 1} elements" if line.at_least else ""
-        most = f"up to {line.at_most}, in float32 {line.at_most_float32}" if line.at_most < math.inf else ""
-        cells = (", ".join(line.families), ", ".join(line.directions), least or most or "any", line.evidence)
+        rows = "any"
+        if line.at_most < math.inf:
+            float32 = f"in float32 to {line.at_most_float32}" if line.at_most_float32 else "not in float32"
+            rows = f"{line.at_least or 'up'} to {line.at_most}, {float32}"
+        cells = (", ".join(line.families), ", ".join(line.directions), rows, line.evidence)
         assert f"| {' | '.join(cells)} |" in guide
 
 
@@ -253,7 +262,7 @@ def test_a_kernel_that_passes_its_check_runs(standin, unchecked):
 def test_what_has_other_code_is_checked_too(standin, unchecked):
     """Another dtype, and rows that are read again rather than held."""
     for x in (X, X.astype(jnp.bfloat16), np.tile(X, 3), X[:2]):
-        fresh(jaxact.softmax).lower(x)
+        fresh(jaxact.sparsemax).lower(x)
     assert [s for s in standin.shapes if s[0] == 2] == [(2, 20000), (2, 20000), (2, 60000), (2, 20000)]
     assert [s for s in standin.shapes if s[0] == 3] == [(3, 20000), (3, 20000), (3, 60000)]
 

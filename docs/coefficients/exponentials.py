@@ -1,4 +1,4 @@
-"""Finds EXP, EXP2, EXPM1, LOG1P and TANH_SHRINK, their LITE and DOUBLE forms, TANH_P_LITE and TANH_Q_LITE.
+"""Finds EXP, EXP2, EXPM1, LOG1P and TANH_SHRINK, their LITE and DOUBLE forms, TANH_HALF and TANH_P/Q_LITE.
 
 Run ``python docs/coefficients/exponentials.py``. Near-minimax: least squares at Chebyshev nodes, weighted for the
 relative error of what the polynomial is part of, with Lawson's re-weighting, in float64; then rounded to float32
@@ -47,6 +47,33 @@ def polynomial(name, function, lo, hi, degree, weight, fixed=()):
         known.append(float(np.float32(found[0])))
     error = np.max(np.abs(sum(k * t**i for i, k in enumerate(known)) - y) * w)
     print(f"# relative error {error:.1e}\n{name} = {tuple(known)}")
+
+
+def tanh_half(end=9.0, p=3, q=2, first=3.7, rounds=200):
+    """u = tanh(x/2) = x P/Q in x*x; an error of u counts (1 - u*u)/(1 + u*u) times in tanh(x) = 2u/(1 + u*u).
+
+    Both are scaled: their first steps, which round most for small x, then lie high in a binade, where a rounding
+    is relatively least, and x times P is normal if x is.
+    """
+    x = nodes(0, end, 1000)
+    u = tabulated(lambda v: mp.tanh(v / 2), x)
+    counts, z = (1 - u * u) / (1 + u * u), (x / end) ** 2
+    powers = z[:, None] ** np.arange(1 + max(p, q))
+    w, bottom, best = np.ones(len(x)), np.ones(len(x)), (np.inf,)
+    for _ in range(rounds):
+        columns = np.concatenate([powers[:, : p + 1], -(u / x)[:, None] * powers[:, 1 : q + 1]], 1)
+        scale = np.sqrt(w) * counts / (bottom * u / x)
+        found = np.linalg.lstsq(columns * scale[:, None], u / x * scale, rcond=None)[0]
+        bottom = 1 + powers[:, 1 : q + 1] @ found[p + 1 :]
+        error = np.abs(powers[:, : p + 1] @ found[: p + 1] / bottom / (u / x) - 1) * counts
+        if error.max() < best[0]:
+            best = error.max(), found
+        w *= error / error.max() + 1e-4
+        w /= w.sum()
+    print(f"# relative error {best[0]:.1e}\nTANH_END = {end}")
+    for name, values in (("TANH_HALF_P", best[1][: p + 1]), ("TANH_HALF_Q", np.r_[1.0, best[1][p + 1 :]])):
+        scaled = first * values / end ** (2.0 * np.arange(len(values)))
+        print(f"{name} = {tuple(float(np.float32(v)) for v in scaled)}")
 
 
 def tanh_lite(end=7.0, p=2, q=3, rounds=400):
@@ -124,6 +151,7 @@ def main():
         return (x - mp.tanh(x)) / x**3
 
     polynomial("TANH_SHRINK", shrink, 0, 1.25**2, 8, lambda q: 1 / shrink(q))
+    tanh_half()
     tanh_lite()
     tanh_shrink_double()
 

@@ -123,6 +123,19 @@ TANH_SHRINK = (
     -0.00025518954498693347,
     2.8669781386270188e-05,
 )
+# tanh(x/2) = x P/Q in x*x, |x| <= TANH_END; relative error of tanh(x) = 2 tanh(x/2)/(1 + tanh(x/2)**2) 1.3e-8
+TANH_END = 9.0
+TANH_HALF_P = (
+    1.850000023841858,
+    0.05245659872889519,
+    0.00014203671889845282,
+    -1.282240873479168e-07,
+)
+TANH_HALF_Q = (
+    3.700000047683716,
+    0.413246214389801,
+    0.0038882032968103886,
+)
 # tanh(x) = x P/Q and x - tanh(x) = x**3 SHRINK/Q with P = Q - x*x SHRINK, |x| <= TANH_LITE_END; relative error
 # of both 1.7e-6
 TANH_LITE_END = 7.0

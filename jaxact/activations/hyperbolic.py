@@ -93,7 +93,7 @@ def capped_sech2(el: Elementary, x: Array, cap: Positive, shift: int = 0) -> Arr
 def softcap(el: Elementary, x: Array, cap: Positive) -> Array:
     """Soft cap: x near 0, bent smoothly so that it stays within plus and minus cap."""
     u = _capped(el, x, cap)
-    return jnp.where(jnp.abs(u) < _TINY, x, cap * el.tanh(u))  # tiny x / cap may be subnormal
+    return jnp.where(jnp.abs(u) < _TINY, x, cap * el.tanh(u, tight=True))  # tiny x / cap may be subnormal
 
 
 @softcap.derivative
