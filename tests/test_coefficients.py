@@ -5,8 +5,10 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+import jaxact
 from jaxact._src import coefficients
 
 SCRIPTS = pathlib.Path(__file__).parent.parent / "docs" / "coefficients"
@@ -28,3 +30,11 @@ def test_a_script_prints_what_is_stored(script):
     assert found
     for name, values in found.items():
         assert getattr(coefficients, name) == pytest.approx(values, rel=1e-3, abs=0), name
+
+
+def test_tanh_reaches_1_and_never_exceeds_it():
+    """Every float32 from 7.5 on, with the additions and products that the compiler fuses here."""
+    bits = np.arange(np.float32(7.5).view(np.uint32), np.float32(9.5).view(np.uint32), dtype=np.uint32)
+    y = np.asarray(jaxact.tanh(bits.view(np.float32)))
+    assert y.max() == y[-1] == 1.0
+    assert y.min() >= 1.0 - 1e-6

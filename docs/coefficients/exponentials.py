@@ -49,11 +49,12 @@ def polynomial(name, function, lo, hi, degree, weight, fixed=()):
     print(f"# relative error {error:.1e}\n{name} = {tuple(known)}")
 
 
-def tanh_half(end=9.0, p=3, q=2, first=3.7, rounds=200):
+def tanh_half(end=8.9, p=3, q=2, first=3.62, rounds=200):
     """u = tanh(x/2) = x P/Q in x*x; an error of u counts (1 - u*u)/(1 + u*u) times in tanh(x) = 2u/(1 + u*u).
 
     Both are scaled: their first steps, which round most for small x, then lie high in a binade, where a rounding
-    is relatively least, and x times P is normal if x is.
+    is relatively least, and x times P is normal if x is. `end` and `first` are such that 1 comes out there, and
+    nothing beyond 1 before.
     """
     x = nodes(0, end, 1000)
     u = tabulated(lambda v: mp.tanh(v / 2), x)
@@ -71,9 +72,35 @@ def tanh_half(end=9.0, p=3, q=2, first=3.7, rounds=200):
         w *= error / error.max() + 1e-4
         w /= w.sum()
     print(f"# relative error {best[0]:.1e}\nTANH_END = {end}")
+    stored = []
     for name, values in (("TANH_HALF_P", best[1][: p + 1]), ("TANH_HALF_Q", np.r_[1.0, best[1][p + 1 :]])):
         scaled = first * values / end ** (2.0 * np.arange(len(values)))
-        print(f"{name} = {tuple(float(np.float32(v)) for v in scaled)}")
+        stored.append(tuple(float(np.float32(v)) for v in scaled))
+        print(f"{name} = {stored[-1]}")
+    reaches_one(*stored, end)
+
+
+def reaches_one(p, q, end):
+    """Check all float32 from 7.5 on, with and without fused multiply-adds, whichever product is fused."""
+
+    def single(v):
+        return v.astype(np.float32).astype(np.float64)
+
+    def horner(coefficients, fused):
+        value = coefficients[-1]
+        for c in coefficients[-2::-1]:
+            value = single((value * square if fused else single(value * square)) + c)
+        return value
+
+    first, last = (int(np.float32(v).view(np.uint32)) for v in (7.5, end))
+    x = np.arange(first, last + 1, dtype=np.uint32).view(np.float32).astype(np.float64)
+    square = single(x * x)
+    for fused in (False, True):
+        n, d = single(x * horner(p, fused)), horner(q, fused)
+        top = single(n * (d + d))
+        for whole in (single(n * n) + single(d * d), n * n + single(d * d), single(n * n) + d * d):
+            y = single(top / single(whole))
+            assert y.max() == y[-1] == 1.0
 
 
 def tanh_lite(end=7.0, p=2, q=3, rounds=400):

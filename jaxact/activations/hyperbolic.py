@@ -235,7 +235,7 @@ def _telu_exp(el: Elementary, x: Array) -> tuple[Array, Array]:
 
 def _telu_tanh(el: Elementary, E: Array, e: Array) -> Array:
     """2**shift * tanh(e), where e may be too small to be normal."""
-    return jnp.where(e < _TINY, E, el.tanh(e) * 2.0**el.shift)
+    return jnp.where(e < _TINY, E, el.tanh(e, tight=True) * 2.0**el.shift)
 
 
 @telu.derivative

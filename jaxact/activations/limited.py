@@ -202,7 +202,7 @@ def _(el: Elementary, x: Array, cap: Positive) -> Array:
     left = (bend + 2.0 * s / d - turn).value
     right = ((2.0 * s * e / d - bend - turn * e) / d).value
     # far from 0, where e or w is lost beside 1, nothing cancels
-    plain, plain_e = jnp.abs(el.tanh(x / cap)), E * 2.0**-el.shift
+    plain, plain_e = jnp.abs(el.tanh(x / cap, tight=True)), E * 2.0**-el.shift
     dense, plain_s = 1.0 + plain_e, S * 2.0**-el.shift
     plain_turn = (plain * cap) * (1.0 - plain_e) / (dense * dense)
     far_left = (2.0 / cap) * (plain * plain_s) + (2.0 * plain_s) / dense - plain_turn

@@ -318,7 +318,7 @@ def dyt(el: Elementary, x: Array, alpha: Real = 0.5, weight: Real = 1.0, bias: R
     """Dynamic tanh: a scaled tanh with an affine map, in the place of a normalisation layer."""
     u, low = el.product(el.between(x, _quotient(el.saturation, _size(alpha))), alpha)
     u = u + low
-    plain = jnp.where(jnp.abs(u) < _TINY, (weight * alpha) * x, weight * el.tanh(u)) + bias
+    plain = jnp.where(jnp.abs(u) < _TINY, (weight * alpha) * x, weight * el.tanh(u, tight=True)) + bias
     if not is_array(bias) and bias == 0.0:
         return plain
     cancels = (jnp.abs(plain) < 4.0 * _size(bias)) & (jnp.abs(u) < 9.0)
