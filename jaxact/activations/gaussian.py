@@ -58,8 +58,8 @@ _C = (1.5957691216057308, -9.96930880911092e-17)  # 2 sqrt(2/pi)
 _D = (0.07135481627260025, -6.175149918155315e-19)  # 0.044715 C
 
 
-# Their heads: with h of a third of the digits, one less below 2, _C_HEAD + h*h*_D_HEAD is exact from |x| = 1 on.
-_C_HEAD, _D_HEAD = (1.5957679748535156, 1.5957691216057128), (0.0712890625, 0.07135462760925293)
+# Their heads: with an h of 3/8 of the digits _C_HEAD + h*h*_D_HEAD is exact from |h| = 1 on.
+_C_HEAD, _D_HEAD = (1.5957679748535156, 1.5957691216057128), (9 / 128, 2338 / 32768)
 
 
 def _cubic(el: Elementary, x: Array) -> tuple[Array, Array | None]:
@@ -68,11 +68,11 @@ def _cubic(el: Elementary, x: Array) -> tuple[Array, Array | None]:
     if not el.tail:
         return x * (_C[0] + _D[0] * square), None
     c, d = _C_HEAD[el.double], _D_HEAD[el.double]
-    bits = el.digits // 3
-    h = jnp.where(jnp.abs(x) < 2.0, head(x, bits - 1, rounded=True), head(x, bits, rounded=True))
+    bits = el.digits * 3 // 8
+    h = head(x, bits, rounded=True)
     s = h * h
     w = s * d + c
-    w_head = el.head(w, thirds=2)
+    w_head = head(w, el.digits - bits)
     w_rest = (w - w_head) + (s * ((_D[0] - d) + _D[1]) + ((_C[0] - c) + _C[1]))
     chord = (square + h * (x + h)) * _D[0] + _C[0]
     return h * w_head, h * w_rest + (x - h) * chord
