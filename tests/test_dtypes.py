@@ -155,3 +155,8 @@ def test_integer_parameters(case):
     changed = {n: float(v) for n, v in zip(case.differentiable, integers)}
     assert y.dtype == x.dtype
     close(y, exact(case, x, **changed), 64)
+
+
+@pytest.mark.parametrize("number", [2**40, np.int64(2**40), np.int32(3), np.uint8(3), np.float64(0.1)], ids=repr)
+def test_numbers_of_numpy_are_parameters_as_those_of_python(number):
+    assert jaxact.leaky_relu(jnp.float32(-1.0), number) == -np.float32(number)
