@@ -4,7 +4,7 @@ import inspect
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 
-from jaxact._src.definition import Facts, Parameter
+from jaxact._src.definition import ElementwiseDefinition, Facts, Parameter
 from jaxact._src.select import IMPLEMENTATIONS
 
 WIDTH = 110
@@ -17,6 +17,38 @@ def signature_of(parameters: Mapping[str, Parameter], *, inplace: bool) -> inspe
     given += [kind(p.name, kind.POSITIONAL_OR_KEYWORD, default=p.default) for p in parameters.values()]
     own = {"implementation": None, "residual": None} | ({"inplace": False} if inplace else {})
     return inspect.Signature([*given, *(kind(n, kind.KEYWORD_ONLY, default=d) for n, d in own.items())])
+
+
+def document_elementwise(definition: ElementwiseDefinition) -> str:
+    """The docstring of an elementwise activation."""
+    facts = definition.facts
+    residuals = "input, or output" if definition.has_output_derivative else "input"
+    residuals += ", or one bit an element" if definition.facts.slopes else ""
+    return document(
+        facts,
+        shapes="any; the result has the shape of `x` (broadcast with parameters that are arrays)",
+        dtypes="integers are kept" if facts.keeps_integers else "integers are promoted as by ``jnp.tanh``",
+        saved=f"one array, the {residuals}",
+        arguments=[
+            *((p.name, describe(p)) for p in definition.parameters.values()),
+            (
+                "residual",
+                "What the backward keeps: ``'input'``, ``'output'``, or ``'mask'``, one bit an element of a "
+                "function of two slopes. None keeps the output where it determines the derivative exactly.",
+            ),
+            ("inplace", "Let the result overwrite `x`, which must not be used again."),
+        ],
+        domain="A parameter is outside its domain or does not broadcast against `x`.",
+        reach=_reach(definition),
+    )
+
+
+def _reach(definition: ElementwiseDefinition) -> str:
+    reach = definition.facts.reach
+    if reach is None:
+        return ""
+    end = reach(**{n: p.default for n, p in definition.parameters.items()})
+    return f"derivatives keep their accuracy up to an absolute x of {end:g} (at the defaults)"
 
 
 def document(

@@ -12,7 +12,7 @@ from jax import lax
 from jaxact._src import catalogue, elementary, engine, inline
 from jaxact._src.checks import flag, shown
 from jaxact._src.definition import Body, ElementwiseDefinition, Facts, is_array
-from jaxact._src.documentation import describe, document, signature_of
+from jaxact._src.documentation import document_elementwise, signature_of
 from jaxact._src.operation import ElementwiseOperation, Residual
 from jaxact._src.select import IMPLEMENTATIONS, Implementation, check_implementation, requested
 
@@ -36,7 +36,7 @@ class Elementwise:
         self.__name__ = self.__qualname__ = definition.name
         self.__module__ = definition.facts.module
         self.__signature__ = signature_of(definition.parameters, inplace=True)
-        self.__doc__ = _document(definition)
+        self.__doc__ = document_elementwise(definition)
         self._usual = functools.lru_cache(maxsize=len(IMPLEMENTATIONS) + 1)(self._without_options)
 
     def __call__(
@@ -101,7 +101,7 @@ class Elementwise:
 
         def define(body: B) -> B:
             self.definition.define_output_derivative(exact, body)
-            self.__doc__ = _document(self.definition)
+            self.__doc__ = document_elementwise(self.definition)
             return body
 
         return define
@@ -111,7 +111,7 @@ class Elementwise:
         if not isinstance(other, Elementwise):
             raise TypeError(f"{self.__name__}: derive_like takes an elementwise activation, got {shown(other)}")
         self.definition.derive_like(other.definition)
-        self.__doc__ = _document(self.definition)
+        self.__doc__ = document_elementwise(self.definition)
 
     def _define(self, names: Sequence[str], body: B) -> B:
         self.definition.define_derivative(names, body)
@@ -295,37 +295,6 @@ def like(activation: Elementwise, parameter: str) -> catalogue.Check:
         return dataclasses.replace(activation.definition.parameters[parameter], name=argument).check(owner, value)
 
     return check
-
-
-def _document(definition: ElementwiseDefinition) -> str:
-    facts = definition.facts
-    residuals = "input, or output" if definition.has_output_derivative else "input"
-    residuals += ", or one bit an element" if definition.facts.slopes else ""
-    return document(
-        facts,
-        shapes="any; the result has the shape of `x` (broadcast with parameters that are arrays)",
-        dtypes="integers are kept" if facts.keeps_integers else "integers are promoted as by ``jnp.tanh``",
-        saved=f"one array, the {residuals}",
-        arguments=[
-            *((p.name, describe(p)) for p in definition.parameters.values()),
-            (
-                "residual",
-                "What the backward keeps: ``'input'``, ``'output'``, or ``'mask'``, one bit an element of a "
-                "function of two slopes. None keeps the output where it determines the derivative exactly.",
-            ),
-            ("inplace", "Let the result overwrite `x`, which must not be used again."),
-        ],
-        domain="A parameter is outside its domain or does not broadcast against `x`.",
-        reach=_reach(definition),
-    )
-
-
-def _reach(definition: ElementwiseDefinition) -> str:
-    reach = definition.facts.reach
-    if reach is None:
-        return ""
-    end = reach(**{n: p.default for n, p in definition.parameters.items()})
-    return f"derivatives keep their accuracy up to an absolute x of {end:g} (at the defaults)"
 
 
 # -- from checked parameters to a jitted callable ---------------------------------------------------------------
