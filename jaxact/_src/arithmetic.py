@@ -109,6 +109,11 @@ class Arithmetic:
         """This profile without `lite`."""
         return dataclasses.replace(self, lite=False)
 
+    @property
+    def own(self) -> Self:
+        """This profile with the polynomial exp, whose `factor` costs a rounding less, in float32 too."""
+        return self if self.lite or self.double else dataclasses.replace(self, native=False)
+
     def _check(self, *values: Array) -> None:
         for v in values:
             if v.dtype != self.dtype:

@@ -40,8 +40,9 @@ def _root(x: Array, b: Nonnegative) -> Array:
 )
 def soft_sign(x: Array) -> Array:
     """Soft sign: x over one plus its magnitude."""
-    x = _finite(x)
-    return x / (1.0 + jnp.abs(x))
+    near = _finite(x)
+    y = near / (1.0 + jnp.abs(near))
+    return jnp.where(jnp.isnan(x), x, y)  # the outermost select of `ElementwiseOperation._guarded`
 
 
 @soft_sign.derivative

@@ -206,7 +206,7 @@ def _bell(el: Elementary, x: Array, mu: Real, sigma: Positive) -> tuple[Array, A
 def laplace(el: Elementary, x: Array, mu: Real = 0.707107, sigma: Positive = 0.282095) -> Array:
     """Normal distribution function of mean mu and deviation sigma; the defaults approach relu_squared."""
     _, u, u_low = _standard(el, x, mu, sigma)
-    v = el.gauss(u, el.shift, u_low, factor=el.mills(jnp.abs(u + u_low))) * 2.0**-el.shift
+    v = el.own.gauss(u, el.shift, u_low, factor=el.mills(jnp.abs(u + u_low))) * 2.0**-el.shift
     return jnp.where(u > 0.0, 1.0 - v, v)
 
 
