@@ -1,6 +1,5 @@
 """The page of `gpu_static`: tables of what its programs hold."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,11 +37,10 @@ one run on a machine without a GPU: these are no times. `python -m benchmarks gp
   programs not equally many. Both are assembled by the same ptxas.
 - **Registers** are those of the kernel that needs most; **spilled** bytes left them for memory.
 - **In context**: the bytes of a program with neighbours, XLA's over the kernel's, without the matrices of the
-  GEMM, and the geometric mean of these. Below 1 the kernel cuts apart what XLA fuses. Backward, the neighbours
-  are the gradients of those named.
+  GEMM. Below 1 the kernel cuts apart what XLA fuses. Backward, the neighbours are the gradients of those named.
 
-The rule takes a kernel by itself where XLA moves at least {least} times its bytes alone, {least} times in the
-geometric mean of the contexts, and in none of them fewer.
+The rule takes a kernel by itself where XLA moves at least {least} times its bytes alone and after a GEMM, and no
+fewer beside any neighbour.
 """
 
 
@@ -51,19 +49,6 @@ def row(found: dict[str, Any]) -> list[Any]:
     own, xla = found["alone"]["kernel"], found["alone"]["xla"]
     keys = ("bytes", "instructions", "special", "registers")
     return [f"{found['gpu']} {found['case']}", *(v[k] for k in keys for v in (own, xla)), own["spilled"]]
-
-
-def gains(found: dict[str, Any]) -> tuple[float, dict[str, float], float]:
-    """XLA's bytes over the kernel's: alone, in each context, and the geometric mean of these."""
-    alone: float = found["alone"]["xla"]["bytes"] / found["alone"]["kernel"]["bytes"]
-    beside = {name: c["xla"] / c["kernel"] for name, c in found["context"].items()}
-    return alone, beside, math.prod(beside.values()) ** (1 / len(beside)) if beside else math.nan
-
-
-def earned(found: dict[str, Any]) -> bool:
-    """Whether the rule may take the kernel: lowering cannot see neighbours, so one answer serves all contexts."""
-    alone, beside, mean = gains(found)
-    return min(round(alone, 2), round(mean, 2)) >= LEAST and min(beside.values()) >= 1.0  # as the page shows them
 
 
 def text(rows: Sequence[dict[str, Any]]) -> str:
@@ -102,11 +87,12 @@ def _alone(rows: Sequence[dict[str, Any]]) -> str:
 def _context(rows: Sequence[dict[str, Any]]) -> str:
     shown = [r for r in rows if r["context"]]
     names = list(dict.fromkeys(name for r in shown for name in r["context"]))
-    lines = [["", "alone", *names, "mean", "chosen"], ["---", *["---:"] * (2 + len(names)), "---"]]
+    lines = [["", "alone", *names, "chosen"], ["---", *["---:"] * (1 + len(names)), "---"]]
     for r in shown:
-        alone, beside, mean = gains(r)
-        cells = [f"{beside[name]:.2f}" if name in beside else "–" for name in names]
-        lines.append([r["case"], f"{alone:.2f}", *cells, f"{mean:.2f}", "yes" if r["chosen"] else ""])
+        alone = r["alone"]["xla"]["bytes"] / r["alone"]["kernel"]["bytes"]
+        gains = {name: f"{c['xla'] / c['kernel']:.2f}" for name, c in r["context"].items()}
+        cells = [f"{alone:.2f}", *(gains.get(name, "–") for name in names)]
+        lines.append([r["case"], *cells, "yes" if r["chosen"] else ""])
     return _table(lines)
 
 

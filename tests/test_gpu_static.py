@@ -76,9 +76,13 @@ def test_the_rule_chooses_what_moves_less():
         x = operands[0]
         kernel = rule.row(op.family, direction, op.row_length(x), x.dtype.itemsize).kernel
         assert found["chosen"] is kernel, found["case"]
+        gains = {name: c["xla"] / c["kernel"] for name, c in found["context"].items()}
+        gains["alone"] = found["alone"]["xla"]["bytes"] / found["alone"]["kernel"]["bytes"]
         if kernel:
             chosen.add((op.family, direction))
-            assert gpu_static_page.earned(found), (found["gpu"], found["case"], gpu_static_page.gains(found))
+            assert min(gains.values()) >= 1.0, (found["case"], gains)
+            assert gains["alone"] >= gpu_static_page.LEAST, (found["case"], gains)
+            assert gains.get("after a GEMM with bias", gpu_static_page.LEAST) >= gpu_static_page.LEAST, gains
     lines = {(f, d) for line in rule.RULE if line.kernel for f in line.families for d in line.directions}
     same_kernels = {("softmin", "value"), ("softmin", "backward")}  # as of softmax
     assert chosen == lines - same_kernels

@@ -1,10 +1,10 @@
 """The rule that `implementation=None` follows, as data: each row with the evidence that put it there.
 
 A Pallas call is opaque, so it breaks the fusions around it. A kernel is chosen where XLA moves at least 1.15
-times its bytes for jaxact's own reference, alone and in the mean of its contexts (after a GEMM, beside an add,
-before a norm), and in none of them fewer. Bytes are those of programs compiled for H200 and B200, over the bytes
-that have to move: ``python -m benchmarks gpu_static``, whose figures for an H200 the rows quote
-(docs/gpu_static.md). They are changed by that, not by hopes.
+times its bytes for jaxact's own reference, alone and after a GEMM, and no fewer beside other neighbours. Bytes
+are those of programs compiled for H200 and B200, over the bytes that have to move: ``python -m benchmarks
+gpu_static``, whose figures for an H200 the rows quote (docs/gpu_static.md). They are changed by that, not by
+hopes.
 """
 
 import dataclasses
