@@ -49,6 +49,26 @@ def polynomial(name, function, lo, hi, degree, weight, fixed=()):
     print(f"# relative error {error:.1e}\n{name} = {tuple(known)}")
 
 
+def rational(y, top, bottom, weight, constant=0.0, rounds=200, floor=1e-4):
+    """Coefficients of (constant + top p) / (1 + bottom q), near to y, and the largest weighted error.
+
+    Linear least squares, each time divided by the denominator before, with Lawson's re-weighting.
+    """
+    w, below, best = np.ones(len(y)), np.ones(len(y)), (np.inf,)
+    for _ in range(rounds):
+        scale = np.sqrt(w) * weight / below
+        columns = np.concatenate([top, -y[:, None] * bottom], 1) * scale[:, None]
+        found = np.linalg.lstsq(columns, (y - constant) * scale, rcond=None)[0]
+        p, q = np.split(found, [top.shape[1]])
+        below = 1 + bottom @ q
+        error = np.abs((constant + top @ p) / below - y) * weight
+        if error.max() < best[0]:
+            best = error.max(), p, q
+        w *= error / error.max() + floor
+        w /= w.sum()
+    return best
+
+
 def tanh_half(end=8.9, p=3, q=2, first=3.62, rounds=200):
     """u = tanh(x/2) = x P/Q in x*x; an error of u counts (1 - u*u)/(1 + u*u) times in tanh(x) = 2u/(1 + u*u).
 
@@ -58,22 +78,12 @@ def tanh_half(end=8.9, p=3, q=2, first=3.62, rounds=200):
     """
     x = nodes(0, end, 1000)
     u = tabulated(lambda v: mp.tanh(v / 2), x)
-    counts, z = (1 - u * u) / (1 + u * u), (x / end) ** 2
-    powers = z[:, None] ** np.arange(1 + max(p, q))
-    w, bottom, best = np.ones(len(x)), np.ones(len(x)), (np.inf,)
-    for _ in range(rounds):
-        columns = np.concatenate([powers[:, : p + 1], -(u / x)[:, None] * powers[:, 1 : q + 1]], 1)
-        scale = np.sqrt(w) * counts / (bottom * u / x)
-        found = np.linalg.lstsq(columns * scale[:, None], u / x * scale, rcond=None)[0]
-        bottom = 1 + powers[:, 1 : q + 1] @ found[p + 1 :]
-        error = np.abs(powers[:, : p + 1] @ found[: p + 1] / bottom / (u / x) - 1) * counts
-        if error.max() < best[0]:
-            best = error.max(), found
-        w *= error / error.max() + 1e-4
-        w /= w.sum()
-    print(f"# relative error {best[0]:.1e}\nTANH_END = {end}")
+    powers = ((x / end) ** 2)[:, None] ** np.arange(1 + max(p, q))
+    counts = (1 - u * u) / (1 + u * u) / (u / x)
+    error, above, below = rational(u / x, powers[:, : p + 1], powers[:, 1 : q + 1], counts, rounds=rounds)
+    print(f"# relative error {error:.1e}\nTANH_END = {end}")
     stored = []
-    for name, values in (("TANH_HALF_P", best[1][: p + 1]), ("TANH_HALF_Q", np.r_[1.0, best[1][p + 1 :]])):
+    for name, values in (("TANH_HALF_P", above), ("TANH_HALF_Q", np.r_[1.0, below])):
         scaled = first * values / end ** (2.0 * np.arange(len(values)))
         stored.append(tuple(float(np.float32(v)) for v in scaled))
         print(f"{name} = {stored[-1]}")
@@ -108,23 +118,11 @@ def tanh_lite(end=7.0, p=2, q=3, rounds=400):
     t = nodes(0, end * end, 1500)
     y = tabulated(lambda v: (mp.sqrt(v) - mp.tanh(mp.sqrt(v))) / mp.sqrt(v) ** 3, t)
     counts = np.maximum(1.0, t * y / (1 - t * y)) / y
-    z, w, bottom, best = t / t.max(), np.ones(len(t)), np.ones(len(t)), (np.inf,)
-    for _ in range(rounds):
-        columns = np.concatenate(
-            [z[:, None] ** np.arange(1, p + 1), -y[:, None] * z[:, None] ** np.arange(1, q + 1)], 1
-        )
-        scale = np.sqrt(w) * counts / bottom
-        found = np.linalg.lstsq(columns * scale[:, None], (y - 1 / 3) * scale, rcond=None)[0]
-        top = 1 / 3 + columns[:, :p] @ found[:p]
-        bottom = 1 + z[:, None] ** np.arange(1, q + 1) @ found[p:]
-        error = np.abs(top / bottom - y) * counts
-        if error.max() < best[0]:
-            best = error.max(), found
-        w *= error / error.max() + 1e-3
-        w /= w.sum()
-    top = np.r_[1 / 3, best[1][:p] / t.max() ** np.arange(1, p + 1)]
-    bottom = np.r_[1, best[1][p:] / t.max() ** np.arange(1, q + 1)]
-    print(f"# relative error {best[0]:.1e}")
+    powers = (t / t.max())[:, None] ** np.arange(1, 1 + max(p, q))
+    error, above, below = rational(y, powers[:, :p], powers[:, :q], counts, 1 / 3, rounds, floor=1e-3)
+    top = np.r_[1 / 3, above / t.max() ** np.arange(1, p + 1)]
+    bottom = np.r_[1, below / t.max() ** np.arange(1, q + 1)]
+    print(f"# relative error {error:.1e}")
     for name, values in (
         ("TANH_SHRINK_LITE", top),
         ("TANH_Q_LITE", bottom),
