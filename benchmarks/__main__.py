@@ -16,7 +16,7 @@ from benchmarks.report import Report
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 # Each program is a few tables, each of one run.
 PROGRAMS: Mapping[str, Mapping[str, Callable[..., Report]]] = {
-    "cpu": {"cpu": cpu.run},
+    "cpu": {"cpu": cpu.run, "cpu_threads": cpu.threads},
     "memory": {"memory": memory.kept, "memory_peak": memory.peak},
     "overhead": {"overhead": overhead.eager, "overhead_staging": overhead.staging},
     "scaling": {"scaling": scaling.sizes, "scaling_devices": scaling.devices},

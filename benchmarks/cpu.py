@@ -1,8 +1,11 @@
 """Speed on the CPU, of every activation beside the same one in jax.nn, Keras and PyTorch."""
 
+import concurrent.futures
 import ctypes
 import functools
 import json
+import multiprocessing
+import os
 import pathlib
 import platform
 import re
@@ -27,34 +30,67 @@ FORMS = ("forward", "both", "split")
 CONTEXTS = ("sum", "product", "gated", "linear")
 QUICK = ("gelu",)
 PEERS = ("jax.nn", "keras", "torch")
+Cell = tuple[str, str, str, str]  # activation, dtype, size and form
 ACCURACY = pathlib.Path(__file__).parent / "results" / "accuracy.json"
 # What makes an activation more than comparisons and products, as its plain form shows.
 TRANSCENDENTAL = {"exp", "exp2", "log", "tanh", "sin", "sqrt", "rsqrt", "div", "bitcast_convert_type"}
 
 METHOD = (
-    "Times of a call, each library in turn, round after round in one process; `ms` is the median of jaxact, the "
-    "others are medians of the ratio to jaxact in the same round: above 1 jaxact is faster. `x + 1` is the limit "
-    "that memory sets, `again` jaxact's program once more, which shows the noise. *forward*: the value; *both*: "
-    "value and gradient in one jitted program; *split*: the forward with what it saves, and the backward, jitted "
+    "Times of a call, each library in turn, round after round in one process on one core, to which it is pinned:"
+    " how XLA shares a program among threads is the next table. `ms` is the median of jaxact, the others are "
+    "medians of the ratio to jaxact in the same round: above 1 jaxact is faster. `x + 1` is the limit that "
+    "memory sets, `again` jaxact's program once more, which shows the noise. *forward*: the value; *both*: value"
+    " and gradient in one jitted program; *split*: the forward with what it saves, and the backward, jitted "
     "apart. PyTorch runs eagerly, as its users do, value and gradient for *both* and *split* alike. *sum*, "
     "*product*, *gated* and *linear* are `f(x).sum()`, `f(x) * t`, `f(x) * t` of the halves of one array, and "
-    "`f(x @ w + b)`, value and gradient. The process keeps what it frees: glibc gives large arrays back "
-    "to the system now and then, and to map their pages anew costs up to four times what the programs do."
+    "`f(x @ w + b)`, value and gradient. The process keeps what it frees: glibc gives large arrays back to the "
+    "system now and then, and to map their pages anew costs up to four times what the programs do."
 )
+THREADS_METHOD = (
+    "The same on every core, of 65536 elements, for which XLA decides by its own estimate of the cost whether "
+    "several threads share a program: what it splits may be the cheaper program of two, and the slower one for "
+    "it."
+)
+COLUMNS = ("activation", "dtype", "size", "form", "ms", "x + 1", "again", *PEERS, "±")
 
 
 def run(*, quick: bool = False) -> Report:
-    """Time every cell; `quick` shows that the program works."""
+    """Time every cell on one core; `quick` shows that the program works."""
+    rows = _in_a_process(list(_cells(quick)), quick, _pin)
+    report = Report("Speed on the CPU", METHOD, COLUMNS, rows)
+    return Report(report.title, METHOD, COLUMNS, rows, findings(report), report.machine | {"cores": 1})
+
+
+def threads(*, quick: bool = False) -> Report:
+    """Time what XLA may share among threads, on every core."""
+    cells = [c for c in _cells(quick) if c[2:] in (("64k", "forward"), ("64k", "both")) and _has_peer(c[0])]
+    report = Report("Speed with threads", THREADS_METHOD, COLUMNS, _in_a_process(cells, quick, None))
+    slower = [r for r in report.where() if (r["jax.nn"] or 1.0) < 0.95]
+    found = [f"{len(slower)} of {len(cells)} cells where jax.nn is more than 5 % faster" + (":" if slower else "")]
+    found += [f"{_cell_name(r)}: {r['jax.nn']:.2f} ±{r['±']:.2f}" for r in slower]
+    return Report(report.title, THREADS_METHOD, COLUMNS, report.rows, found)
+
+
+def _in_a_process(cells: Sequence[Cell], quick: bool, begin: Callable[[], None] | None) -> list[list[Any]]:
+    """The rows of these cells, from a process of their own, since XLA counts the cores when it starts."""
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn, initializer=begin) as process:
+        return process.submit(_rows, cells, quick=quick).result()
+
+
+def _pin() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def _rows(cells: Sequence[Cell], *, quick: bool) -> list[list[Any]]:
     if not quick:
         _keep_freed_memory()
-    cells = list(_cells(quick))
     rows = []
     for name, dtype, size, form in track(cells, description="CPU", console=Console(stderr=True)):
         rows.append(_cell(name, dtype, size, form, rounds=3 if quick else 9))
         jax.clear_caches()
-    columns = ("activation", "dtype", "size", "form", "ms", "x + 1", "again", *PEERS, "±")
-    report = Report("Speed on the CPU", METHOD, columns, rows)
-    return Report("Speed on the CPU", METHOD, columns, rows, findings(report))
+    return rows
 
 
 # Of <malloc.h>: no array gets a mapping of its own, nothing is given back, and all threads share the one heap.
@@ -74,13 +110,18 @@ def activations() -> dict[str, Elementwise]:
     return {n: a for n, a in catalogue.activations().items() if isinstance(a, Elementwise)}
 
 
-def _cells(quick: bool) -> Iterator[tuple[str, str, str, str]]:
-    with_peer = {n for n in activations() if libraries()[1].find(n, overview.required(activations()[n]))}
+@functools.cache
+def _has_peer(name: str) -> bool:
+    """Whether jax.nn has it too."""
+    return libraries()[1].find(name, overview.required(activations()[name])) is not None
+
+
+def _cells(quick: bool) -> Iterator[Cell]:
     for name in QUICK if quick else activations():
         for dtype in ("float32",) if quick else DTYPES:
             for size in ("64k",) if quick else SIZES:
                 yield from ((name, dtype, size, form) for form in FORMS)
-            if name in with_peer:
+            if _has_peer(name):
                 yield from ((name, dtype, "64k" if quick else "4M", form) for form in CONTEXTS)
 
 

@@ -116,12 +116,13 @@ def _norm_backward(x: Array, ct: Array) -> Array:
 
 
 def contexts(
-    context: str, run: Function, direction: str, operands: Sequence[Any]
+    context: str, run: Function, direction: str, operands: Sequence[Any], *, saves_output: bool
 ) -> tuple[Callable[..., Any], list[Any], list[Any]]:
     """A program around the function, its arguments, and the other matrices of its GEMMs, whose bytes do not count.
 
     Forward the neighbours come from the value, backward from its gradient: that of the bias and the GEMM after it,
-    the sum of two cotangents before it, the gradient of the norm before it.
+    the sum of two cotangents before it, the gradient of the norm before it. What the norm normalises is y, which a
+    backward that `saves_output` has for its first operand: both read the one array.
     """
     x, rest = operands[0], list(operands[1:])
     rows, n = x.shape
@@ -145,6 +146,8 @@ def contexts(
         return lambda r, *v: run(*v[:-1], v[-1] + r), [other, *operands], []
     if forward:
         return lambda *v: _norm(run(*v)[0]), list(operands), []
+    if saves_output:
+        return lambda y, *v: run(y, *v[:-1], _norm_backward(y, v[-1])), list(operands), []
     return lambda y, *v: run(*v[:-1], _norm_backward(y, v[-1])), [other, *operands], []
 
 
@@ -192,12 +195,14 @@ def _rows() -> Iterator[Case]:
             f"softmax masked, rows of {n} value",
             masked,
             (_array(rows, n), _array(rows, n, dtype="bool")),
-            contexts=(AFTER_GEMM,),
         )
     for name, alpha in (("sparsemax", 2.0), ("entmax15", 1.5), ("entmax", 1.3)):
         function = functools.partial(jaxact.entmax, alpha=alpha) if name == "entmax" else getattr(jaxact, name)
-        for rows, n in ((4096, 4096), (1024, 32768), (256, 131072)):
+        for rows, n in ((2**17, 64), (2**16, 128), (4096, 4096), (1024, 32768), (256, 131072)):
             yield from _both(f"{name}, rows of {n}", function, _array(rows, n), alpha=alpha)
+        for rows, n in ((2**16, 128), (512, 24576), (512, 32768)):
+            x = _array(rows, n, dtype="float32")
+            yield from _both(f"{name} float32, rows of {n}", function, x, alpha=alpha)
 
 
 def _quantised() -> Iterator[Case]:
@@ -208,7 +213,9 @@ def _quantised() -> Iterator[Case]:
             scales = "a scale a row" if block is None else "a scale for 128"
             # a result of 8 bits has neither a residual nor a norm beside it
             yield Case(f"{activation} to {dtype}, {scales} value", function, (x,), contexts=(AFTER_GEMM,))
+    short = functools.partial(jaxact.act_quant, activation="silu", dtype="int8")
+    yield Case("silu to int8, rows of 64 value", short, (_array(2**17, 64),), contexts=(AFTER_GEMM,))
 
 
 CASES = [*_elementwise(), *_rows(), *_quantised()]
-QUICK = "softmax, rows of 4096 backward"
+QUICK = "softmax, rows of 32768 backward"

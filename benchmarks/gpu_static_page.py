@@ -39,8 +39,7 @@ one run on a machine without a GPU: these are no times. `python -m benchmarks gp
 - **In context**: the bytes of a program with neighbours, XLA's over the kernel's, without the matrices of the
   GEMM. Below 1 the kernel cuts apart what XLA fuses. Backward, the neighbours are the gradients of those named.
 
-The rule takes a kernel by itself where XLA moves at least {least} times its bytes alone and after a GEMM, and no
-fewer beside any neighbour.
+The rule takes a kernel by itself where XLA moves at least {least} times its bytes alone and in every context.
 """
 
 

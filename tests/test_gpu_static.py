@@ -80,12 +80,9 @@ def test_the_rule_chooses_what_moves_less():
         gains["alone"] = found["alone"]["xla"]["bytes"] / found["alone"]["kernel"]["bytes"]
         if kernel:
             chosen.add((op.family, direction))
-            assert min(gains.values()) >= 1.0, (found["case"], gains)
-            assert gains["alone"] >= gpu_static_page.LEAST, (found["case"], gains)
-            assert gains.get("after a GEMM with bias", gpu_static_page.LEAST) >= gpu_static_page.LEAST, gains
+            assert min(gains.values()) >= gpu_static_page.LEAST, (found["case"], gains)
     lines = {(f, d) for line in rule.RULE if line.kernel for f in line.families for d in line.directions}
-    same_kernels = {("softmin", "value"), ("softmin", "backward")}  # as of softmax
-    assert chosen == lines - same_kernels
+    assert chosen == lines
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ WANTED = {
     "fused, Explicit": SUMMED,
     "softmax, Auto": LOCAL,
     "softmax, Explicit": LOCAL,
-    "softmax, unasked, Auto": {"kernels": 0},
-    "softmax, unasked, Explicit": LOCAL,
+    "entmax, unasked, Auto": {"kernels": 0, "all-reduce": 1},  # whether any row is still searching
+    "entmax, unasked, Explicit": LOCAL,
     "act_quant, unasked, Auto": {"kernels": 0},
     "act_quant, unasked, Explicit": {"kernels": 1},
 }
@@ -65,8 +65,11 @@ def test_counts(programs, name):
 
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 def test_split_rows_are_summed_not_gathered(programs, kind):
-    """Two small sums a row of the value, one of its gradient."""
+    """Two small sums a row of the value, one of its gradient; more where a threshold is searched for."""
     assert programs[f"softmax of split rows, unasked, {kind}"] == {"kernels": 0, "all-reduce": 3}
+    found = programs[f"entmax of split rows, unasked, {kind}"]
+    assert found["kernels"] == 0
+    assert set(found) == {"kernels", "all-reduce"}
 
 
 def test_blocks_of_models_move_no_more_bytes_than_with_jax_nn(models):
@@ -83,9 +86,16 @@ def test_layers_have_no_more_fusions_than_with_jax_nn(models):
     assert {name: pair for name, pair in found.items() if pair[0] > pair[1]} == {}
 
 
-def test_what_the_rule_selects_moves_each_byte_once(models):
+def test_kernels_selected_and_asked_for_move_each_byte_once(models):
     found = models["selected"]
     kernels = {name: count for name, (count, _, _) in found.items()}
-    both = dict.fromkeys(("softmax of 32768", "softmax of 49152", "sparsemax", "entmax15", "entmax"), 2)
-    assert kernels == dict.fromkeys(found, 1) | both
+    assert kernels == {name: 2 if name.endswith("gradient") else 1 for name in found}
     assert {name: f for name, f in found.items() if not f[2] <= f[1] <= 1.001 * f[2]} == {}
+
+
+def test_gradients_along_rows_are_one_pass_without_a_kernel(models):
+    found = models["held"]
+    assert {name.replace(",", " ").split()[0] for name in found} == {
+        *("softmax", "log_softmax", "sparsemax", "entmax15", "entmax")
+    }
+    assert {name: pair for name, pair in found.items() if not pair[1] <= pair[0] <= 1.001 * pair[1]} == {}

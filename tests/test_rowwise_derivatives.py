@@ -3,6 +3,7 @@
 import functools
 import pickle
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ from row_contract import ONCE
 from support import bytes_of, collectives
 
 import jaxact
+from jaxact._src import elementary, engine
 
 each = pytest.mark.parametrize(("name", "params"), ONCE, ids=[n for n, _ in ONCE])
 both = pytest.mark.parametrize("implementation", [None, "inline"], ids=["engine", "inline"])
@@ -24,6 +26,36 @@ ROW = np.array([0.3, -0.9, 0.7, 0.45, -2.0, 0.55])  # no entry at a threshold
 
 def act(name, params, **options):
     return functools.partial(getattr(jaxact, name), **params, **options)
+
+
+@residuals
+@each
+def test_the_maximum_that_holds_rows_on_a_gpu_changes_nothing(name, params, residual):
+    """Not for equal elements, infinities or NaN, nor for excluded entries."""
+    x = np.float32([[0.3, -0.9, 0.7, 0.7, -np.inf, 0.55]] * 4)
+    rows_of_t = np.float32(
+        [[1, -2, 3, 3, 0, -1], [2, 2, 2, 2, 2, 2], [1, np.inf, 0, 1, 0, 1], [0, 1, 0, 0, np.nan, 0]]
+    )
+
+    def both(x, t):
+        _, pull = jax.vjp(act(name, params, residual=residual), x)
+        return jax.jvp(act(name, params, residual=residual), (x,), (t,))[1], pull(t)
+
+    traced = jax.make_jaxpr(both)(x, rows_of_t)
+    seen = set()
+    for op, direction, mask, _ in engine.activations_in(traced.jaxpr):
+        if direction == "value":
+            continue
+        seen.add(direction)
+        kept = [act(name, params)(x) if op.saves_output else x]
+
+        def derivative(el, op=op, direction=direction, mask=mask, kept=kept):
+            if direction == "tangent":
+                return op.linear(el, kept, [rows_of_t])
+            return op.transpose(el, kept, rows_of_t, mask)
+
+        chex.assert_trees_all_equal(derivative(elementary.GPU), derivative(elementary.CPU))
+    assert seen == {"tangent", "backward"}
 
 
 # -- derivatives -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The rule: what is chosen for which request, machine and size, and why; and the check of unproven kernels."""
 
+import itertools
 import math
 import os
 import pathlib
@@ -39,31 +40,29 @@ def array(*shape, dtype="bfloat16"):
 @pytest.mark.parametrize(
     ("family", "direction", "length", "kernel"),
     [
-        ("sparsemax", "value", 100, True),
+        ("sparsemax", "value", 127, False),
+        ("sparsemax", "value", 128, True),
         ("sparsemax", "value", 131072, True),
-        ("entmax15", "backward", 40960, True),
-        ("entmax15", "backward", 40961, False),
+        ("entmax", "backward", 16384, False),
+        ("entmax", "backward", 16385, True),
+        ("entmax", "backward", 131072, True),
+        ("sparsemax", "backward", 100, False),
+        ("entmax15", "backward", 100, False),
         ("entmax", "tangent", 100, False),
         ("softmax", "value", 16384, False),
-        ("softmax", "value", 16385, True),
-        ("softmax", "value", 49152, True),
-        ("softmax", "value", 49153, False),
-        ("log_softmax", "value", 32768, True),
-        ("log_softmax", "value", 131072, False),
-        ("softmin", "backward", 128, True),
-        ("softmax", "backward", 16384, True),
-        ("softmax", "backward", 49152, True),
-        ("softmax", "backward", 49153, False),
-        ("log_softmax", "backward", 128, False),
-        ("log_softmax", "backward", 20000, True),
-        ("log_softmax", "backward", 49153, False),
+        ("softmin", "value", 16385, False),
+        ("log_softmax", "value", 32768, False),
+        ("softmax", "backward", 4096, False),
+        ("softmin", "backward", 32768, False),
+        ("log_softmax", "backward", 20000, False),
         ("softmax", "tangent", 20000, False),
         ("elementwise", "value", 0, False),
         ("gated", "value", 0, False),
         ("fused", "backward", 0, False),
         ("packed geglu", "backward", 0, False),
         ("packed geglu", "value", 0, False),
-        ("act_quant", "value", 64, True),
+        ("act_quant", "value", 127, False),
+        ("act_quant", "value", 128, True),
         ("something new", "value", 0, False),
     ],
 )
@@ -72,19 +71,31 @@ def test_rule(family, direction, length, kernel):
 
 
 def test_float32_rows_leave_the_registers_sooner():
-    assert rule.row("softmax", "value", 36864, 4).kernel
-    assert not rule.row("softmax", "value", 36865, 4).kernel
-    assert rule.row("softmax", "backward", 36864, 4).kernel
-    assert not rule.row("softmax", "backward", 36865, 4).kernel
-    assert not rule.row("log_softmax", "backward", 20000, 4).kernel
+    assert rule.row("entmax15", "value", 24576, 4).kernel
+    assert not rule.row("entmax15", "value", 24577, 4).kernel
     assert rule.row("entmax", "backward", 32768, 4).kernel
     assert not rule.row("entmax", "backward", 32769, 4).kernel
 
 
+@pytest.mark.parametrize(("alpha", "family"), [(2, "sparsemax"), (2.0, "sparsemax"), (1.5, "entmax")])
+def test_entmax_of_alpha_2_is_sparsemax_to_the_rule(alpha, family):
+    traced = jax.make_jaxpr(lambda x: jaxact.entmax(x, alpha))(jnp.ones((2, 8)))
+    ((op, *_),) = engine.activations_in(traced.jaxpr)
+    assert op.family == family
+
+
+@pytest.mark.parametrize(("width", "row"), [(256, 128), (254, 127)])
+def test_the_rows_of_act_quant_are_those_of_its_result(width, row):
+    traced = jax.make_jaxpr(lambda x: jaxact.act_quant(x, "swiglu"))(jnp.ones((2, width)))
+    ((op, _, _, (x,)),) = engine.activations_in(traced.jaxpr)
+    assert op.row_length(x) == row
+
+
 def test_every_line_of_the_rule_can_be_reached_and_says_why():
     for line in RULE:
-        cases = [(f, d, line.at_least) for f in line.families for d in line.directions]
-        assert any(rule.row(*case) is line for case in [*cases, *((f, d, 10**6) for f, d, _ in cases)]), line
+        lengths = (line.at_least, min(line.at_most, 10**6))
+        cases = itertools.product(line.families, line.directions, lengths, (2, 4))
+        assert any(rule.row(*case) is line for case in cases), line
         assert line.evidence
 
 
@@ -92,10 +103,10 @@ def test_the_guide_says_what_the_rule_takes():
     """Its table, made of the rule."""
     guide = (pathlib.Path(__file__).parents[1] / "docs/guides/kernels.md").read_text()
     for line in (line for line in RULE if line.kernel):
-        rows = "any"
-        if line.at_most < math.inf:
-            float32 = f"in float32 to {line.at_most_float32}" if line.at_most_float32 else "not in float32"
-            rows = f"{line.at_least or 'up'} to {line.at_most}, {float32}"
+        rows = f"from {line.at_least}" if line.at_least else "any"
+        if line.at_most_float32 < math.inf:
+            rows += f", in float32 to {line.at_most_float32}"
+        assert line.at_most == math.inf, "which it has no words for"
         cells = (", ".join(line.families), ", ".join(line.directions), rows, line.evidence)
         assert f"| {' | '.join(cells)} |" in guide
 
@@ -249,19 +260,20 @@ def unchecked(monkeypatch):
 
 
 X = np.random.default_rng(0).normal(size=(3, 20000)).astype(np.float32)
+SPARSE = jaxact.reference.sparsemax(X)
 
 
 def test_a_kernel_that_passes_its_check_runs(standin, unchecked):
-    y = fresh(jaxact.softmax)(X)
+    y = fresh(jaxact.sparsemax)(X)
     assert standin.shapes == [(2, 20000), (3, 20000)], "the check has two rows, of the length of the program's"
-    assert (jaxact.explain(jaxact.softmax, X)[0].implementation) == "pallas"
+    assert (jaxact.explain(jaxact.sparsemax, X)[0].implementation) == "pallas"
     assert len(standin.shapes) == 2, "it is checked once"
-    close(y, jax.nn.softmax(X))
+    close(y, SPARSE)
 
 
 def test_what_has_other_code_is_checked_too(standin, unchecked):
     """Another dtype, and rows that are read again rather than held."""
-    for x in (X, X.astype(jnp.bfloat16), np.tile(X, 3), X[:2]):
+    for x in (X, X.astype(jnp.bfloat16), np.tile(X, 3).astype(jnp.bfloat16), X[:2]):
         fresh(jaxact.sparsemax).lower(x)
     assert [s for s in standin.shapes if s[0] == 2] == [(2, 20000), (2, 20000), (2, 60000), (2, 20000)]
     assert [s for s in standin.shapes if s[0] == 3] == [(3, 20000), (3, 20000), (3, 60000)]
@@ -279,31 +291,31 @@ def test_what_has_other_code_is_checked_too(standin, unchecked):
 def test_a_kernel_that_fails_its_check_does_not_run_and_is_told(standin, unchecked, spoil, said):
     standin.spoil = spoil
     with pytest.warns(RuntimeWarning, match="the reference runs instead") as told:
-        y = fresh(jaxact.softmax)(X)
+        y = fresh(jaxact.sparsemax)(X)
     assert said in str(told[0].message)
-    close(y, jax.nn.softmax(X))
+    close(y, SPARSE)
     with warnings.catch_warnings():  # not told again
         warnings.simplefilter("error")
-        (row,) = jaxact.explain(jaxact.softmax, X)
+        (row,) = jaxact.explain(jaxact.sparsemax, X)
     assert row.implementation == "reference"
     assert said in row.reason
 
 
 def test_a_demand_is_not_checked(standin, unchecked):
     standin.spoil = lambda v: v + 1
-    y = fresh(lambda x: jaxact.softmax(x, implementation="pallas"))(X)
-    close(y, jax.nn.softmax(X) + 1)
+    y = fresh(lambda x: jaxact.sparsemax(x, implementation="pallas"))(X)
+    close(y, SPARSE + 1)
 
 
 def test_a_gpu_that_is_only_compiled_for_is_not_checked(standin, unchecked):
     standin.spoil = lambda v: v + 1
-    assert jaxact.explain(jaxact.softmax, X, gpu="h200")[0].implementation == "pallas"
+    assert jaxact.explain(jaxact.sparsemax, X, gpu="h200")[0].implementation == "pallas"
     assert standin.shapes == []
 
 
 def test_a_proven_kernel_is_not_checked(standin, unchecked, monkeypatch):
     monkeypatch.setattr(capability, "is_proven", lambda kind, _: kind == "rowwise")
-    fresh(jaxact.softmax).lower(X)
+    fresh(jaxact.sparsemax).lower(X)
     assert standin.shapes == [(3, 20000)]
 
 
@@ -312,10 +324,10 @@ def test_the_check_knows_nothing_of_the_mesh_around_it(standin, unchecked):
     x = np.concatenate([X, X[:1]])
     with jax.set_mesh(mesh):
         xs = jax.device_put(x, jax.P("rows", None))
-        y = fresh(jax.vmap(jaxact.softmax))(xs)
+        y = fresh(jax.vmap(jaxact.sparsemax))(xs)
     assert standin.shapes[0] == (2, 20000)
     assert standin.shapes[-1] == (1, 20000)
-    close(y, jax.nn.softmax(x))
+    close(y, jaxact.reference.sparsemax(x))
 
 
 def test_the_environment_chooses_for_a_process():

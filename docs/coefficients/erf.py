@@ -19,7 +19,7 @@ def ratio(q):
 
 
 def main():
-    polynomial("ERF", ratio, 0, float(TOP), 6, lambda q: 1 / ratio(q), (float(2 / mp.sqrt(mp.pi)),))
+    polynomial("ERF", ratio, 0, float(TOP), 5, lambda q: 1 / ratio(q), (float(2 / mp.sqrt(mp.pi)),))
     in_powers("ERF_DOUBLE", ratio, mpf(0), TOP, COUNT)
 
 

@@ -33,7 +33,7 @@ class Operation(abc.ABC):
 
     @abc.abstractmethod
     def row_length(self, x: Any) -> int:
-        """How many elements of operand x one result depends on; 0 where it is elementwise."""
+        """The elements of a row of its result, given operand x; 0 where it is elementwise."""
 
     @property
     @abc.abstractmethod

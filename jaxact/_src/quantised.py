@@ -69,7 +69,8 @@ class QuantisedOperation(Operation):
         return f"<{self.dtype} block={self.block}{asked} of {self.activation!r}>"
 
     def row_length(self, x: Any) -> int:
-        return x.shape[-1] if isinstance(x.shape[-1], int) else 0
+        length = self.activation.aval(x).shape[-1]
+        return length if isinstance(length, int) else 0
 
     def avals(self, x: Any) -> list[Any]:
         """The abstract (q, scale)."""

@@ -74,6 +74,9 @@ class RowwiseDefinition:
         return {**checked, "axis": None if axis is None else _hashable(self.name, axis), **masks}
 
 
+LONGEST_ON_CHIP = 16384  # elements of a row, for XLA's GPU backend
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class RowwiseOperation(DifferentiableOperation):
     """A rowwise definition along given axes: operands are x (or y) and, by name, `where` and the parameter.
@@ -105,7 +108,8 @@ class RowwiseOperation(DifferentiableOperation):
 
     @property
     def family(self) -> str:
-        return self.name
+        # of alpha 2, where its power is a comparison, XLA makes what it makes of sparsemax
+        return "sparsemax" if dict(self.static).get("alpha") == 2 else self.name
 
     def row_length(self, x: Any) -> int:
         shape = [n for n in (x.shape[a] for a in self.axes) if isinstance(n, int)]
@@ -144,7 +148,8 @@ class RowwiseOperation(DifferentiableOperation):
         y, parameters = self._output(el, residuals)
         terms = []
         if tangents[0] is not None:
-            terms.append(self._along_x(self.definition.linear, y, tangents[0].astype(el.dtype), parameters))
+            along = self._held(el, tangents[0].astype(el.dtype))
+            terms.append(self._along_x(self.definition.linear, y, along, parameters))
         for t in tangents[1:]:
             if t is not None:
                 terms.append(self._parameter_derivative(y, parameters) * t.astype(el.dtype))
@@ -157,15 +162,28 @@ class RowwiseOperation(DifferentiableOperation):
         ct = cotangent.astype(el.dtype)
         out = []
         for i, asked in enumerate(mask):
-            if asked and i == 0:
-                body = self.definition.transpose or self.definition.linear
-                out.append(self._along_x(body, y, ct, parameters))
+            if asked and i == 0 and self.definition.transpose:
+                out.append(self._along_x(self.definition.transpose, self._held(el, y), ct, parameters))
+            elif asked and i == 0:
+                out.append(self._along_x(self.definition.linear, y, self._held(el, ct), parameters))
             elif asked:
                 out.append(unbroadcast(self._parameter_derivative(y, parameters) * ct, residuals[i]))
         return tuple(v.astype(r.dtype) for v, r in zip(out, (r for r, m in zip(residuals, mask) if m)))
 
     def differentiate(self, operand: int, *, of_input: bool = False) -> DifferentiableOperation:
         raise NotImplementedError(f"{self.name} has no elementwise derivatives")
+
+    def _held(self, el: Elementary, v: Array) -> Array:
+        """v itself: no element is above the largest of its row.
+
+        XLA's GPU backend holds rows on the chip from a reduction on that meets what it reduced, and with them what
+        follows: a gradient is one pass then, for two or three (docs/gpu_static.md). A NaN takes its row along, as
+        in the sums of the derivatives; for `transpose`, whose sum leaves excluded entries out, y is held instead.
+        """
+        gpu = el.native and not el.double
+        if not gpu or not 0 < self.row_length(v) <= LONGEST_ON_CHIP:
+            return v
+        return jnp.minimum(v, jnp.max(v, axis=self.axes, keepdims=True))
 
     def _along_x(self, body: Body | None, y: Array, t: Array, parameters: dict[str, Any]) -> Array:
         assert body is not None, f"{self.name} has no derivative"

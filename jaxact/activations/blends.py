@@ -52,14 +52,20 @@ def _sides(el: Elementary, z: Words) -> _Sides:
     return _Sides(el, z.hi >= 0.0, sign, distance, E, E * 2.0**-el.shift)
 
 
+def _of_one_sign(p: Words, q: Words) -> bool:
+    """Whether the slopes are known to be, so that nothing cancels."""
+    return p.is_number and q.is_number and p.value * q.value >= 0.0
+
+
 def _blend(x: Array, sides: _Sides, p: Words, q: Words) -> Array:
     """x (p sigmoid(z) + q sigmoid(-z))."""
     el, e = sides.el, sides.e
     major, minor = sides.order(p, q)
     head = major.value
     total = head + minor.value * e
-    cancels = (head * minor.value < 0.0) & sides.near
-    total = jnp.where(cancels, (minor * sides.exact() + major).value, total)
+    if not _of_one_sign(p, q):
+        cancels = (head * minor.value < 0.0) & sides.near
+        total = jnp.where(cancels, (minor * sides.exact() + major).value, total)
     near = x * (total / (1.0 + e))
     tail = ((el.between(x, 2.0**90) * sides.E) * minor.value) * 2.0**-el.shift
     deep = jnp.where(head == 0.0, tail, x * head + tail)  # not inf * 0

@@ -244,14 +244,14 @@ class _Serf(NamedTuple):
     u: Array  # exp(-a)
     ratio: Array  # log1p(u) / u
     p: Array  # max(x, 0)
-    right: Array  # x > 0
+    right: Array  # x >= 0
 
 
 def _serf_parts(el: Elementary, x: Array, top: float) -> _Serf:
     half = el.shift // 2
     a = jnp.minimum(jnp.abs(x), el.vanishing(half))
     u = el.exp(-a, None, half) * 2.0**-half
-    return _Serf(a, u, el.log1p01_ratio(u), lax.clamp(el.constant(0.0), x, el.constant(top)), x > 0.0)
+    return _Serf(a, u, el.log1p01_ratio(u), lax.clamp(el.constant(0.0), x, el.constant(top)), x >= 0.0)
 
 
 def _serf_top(el: Elementary) -> float:
@@ -259,9 +259,9 @@ def _serf_top(el: Elementary) -> float:
     return math.sqrt(el.saturation + 5.0)
 
 
-def _erf_right(el: Elementary, s: Array, density: Array) -> Array:
-    """erf(s) for s >= log(2), given erf'(s)."""
-    return 1.0 - el.mills(s * math.sqrt(2.0)) * (density * math.sqrt(math.pi))
+def _erf_right(el: Elementary, s: Array, twice: Array) -> Array:
+    """erf(s) for s >= log(2), given 2 exp(-s*s)."""
+    return 1.0 - el.mills(s * math.sqrt(2.0)) * twice
 
 
 @elementwise(
@@ -275,10 +275,10 @@ def serf(el: Elementary, x: Array) -> Array:
     a, u, ratio, p, right = _serf_parts(el, x, _serf_top(el))
     log1p = u * ratio
     s = p + log1p
-    erf = _erf_right(el, s, el.exp(_LOG_DENSITY - s * s))
+    erf = _erf_right(el, s, el.exp(math.log(2.0) - s * s))
     half = el.shift // 2
     tail = el.exp(-a, None, half, factor=ratio + ratio * el.erf_excess(log1p))
-    left = (jnp.maximum(x, -el.underflow) * tail) * 2.0**-half
+    left = (-a * tail) * 2.0**-half
     return jnp.where(right, x * erf, left)
 
 
@@ -293,7 +293,7 @@ def _(el: Elementary, x: Array) -> Array:
     slope = el.exp(exponent, factor=el.shared(x / (1.0 + u)))
     half = el.shift // 2
     left = el.exp(-a, None, half, factor=(ratio + ratio * el.erf_excess(log1p)) + slope) * 2.0**-half
-    value = jnp.where(right, _erf_right(el, s, el.exp(exponent)) + slope, left)
+    value = jnp.where(right, _erf_right(el, s, el.exp(exponent) * math.sqrt(math.pi)) + slope, left)
     return el.beside_root(roots.SERF_SLOPE, x, 0.0, value)
 
 

@@ -1,7 +1,8 @@
 """Compile blocks of models for an H200, with jaxact's default selection and with jax.nn, and count.
 
 python -m kernels.in_model      prints, as JSON, the bytes that each moves, the fusions of single layers, and of
-                                what the rule selects the kernels, the bytes and those that have to move
+                                kernels, selected or asked for, how many, the bytes and those that have to move;
+                                and the bytes of gradients along rows, as XLA makes them of the reference
 """
 
 import functools
@@ -16,7 +17,10 @@ import jax.numpy as jnp
 from cases import DEFAULTS, builtin
 
 import jaxact
+from benchmarks.gpu_static_cases import CASES
 from benchmarks.machine_code import bytes_moved, nbytes
+from jaxact._src import kernels
+from jaxact._src.rowwise import LONGEST_ON_CHIP, RowwiseOperation
 from kernels.deviceless import compile_for
 
 GPU = "h200"
@@ -102,24 +106,25 @@ def quantise(activation: str, dtype: str, block: int | None) -> Callable[..., An
     return lambda x: jaxact.act_quant(x, activation, dtype, block)
 
 
-# name -> program, its operand, and the arrays of that size that move between the first and the last kernel
+def asked(name: str) -> Callable[..., Any]:
+    return functools.partial(getattr(jaxact, name), implementation="prefer_pallas")
+
+
+# What the rule selects, and what it leaves to XLA asked for.
+# name -> program, its operands, and the arrays of their size that move between its first and its last kernel
 ROWS = {n: array(2**24 // n, n) for n in (4096, 32768, 49152)}
 SELECTED: dict[str, tuple[Callable[..., Any], list[Any], int]] = {
-    **{f"softmax of {n}": (value_and_pullback(jaxact.softmax), [x, x], 1) for n, x in ROWS.items()},
-    **{
-        name: (value_and_pullback(function), [ROWS[4096]] * 2, 1)
-        for name, function in (
-            ("sparsemax", jaxact.sparsemax),
-            ("entmax15", jaxact.entmax15),
-            ("entmax", functools.partial(jaxact.entmax, alpha=1.25)),
-        )
-    },
-    "log_softmax of 32768": (jaxact.log_softmax, [ROWS[32768]], 0),
+    "sparsemax": (jaxact.sparsemax, [ROWS[4096]], 0),
+    "entmax15": (jaxact.entmax15, [ROWS[4096]], 0),
+    "entmax, gradient": (value_and_pullback(functools.partial(jaxact.entmax, alpha=1.25)), [ROWS[32768]] * 2, 1),
     **{
         f"act_quant {activation} {dtype} {block}": (quantise(activation, dtype, block), [ROWS[4096]], 0)
         for activation, dtype in (("silu", "int8"), ("swiglu", "float8_e4m3fn"))
         for block in (None, 128)
     },
+    **{f"softmax of {n}, gradient": (value_and_pullback(asked("softmax")), [x, x], 1) for n, x in ROWS.items()},
+    **{f"{n}, gradient": (value_and_pullback(asked(n)), [ROWS[4096]] * 2, 1) for n in ("sparsemax", "entmax15")},
+    "log_softmax of 32768": (asked("log_softmax"), [ROWS[32768]], 0),
 }
 
 
@@ -128,6 +133,20 @@ def selected(function: Callable[..., Any], operands: list[Any], between: int) ->
     text = program(function, operands)
     ends = nbytes(*operands, *jax.tree.leaves(jax.eval_shape(function, *operands)))
     return [text.count('custom_call_target="mosaic_gpu'), bytes_moved(text), ends + between * nbytes(operands[0])]
+
+
+def held() -> dict[str, list[int]]:
+    """The gradients along rows that XLA can make one pass of: the bytes of the reference, and the ideal."""
+    found = {}
+    for case in CASES:
+        operation = case.operation()
+        op, direction, _, (y, *_) = operation
+        if isinstance(op, RowwiseOperation) and direction == "backward" and op.row_length(y) <= LONGEST_ON_CHIP:
+            kernel = kernels.find(*operation)
+            assert isinstance(kernel, kernels.Kernel), kernel
+            moved = bytes_moved(program(kernels.meaning(*operation), kernel.operands))
+            found[case.name] = [moved, nbytes(y) + nbytes(*kernel.operands)]
+    return found
 
 
 def program(function: Callable[..., Any], operands: Any) -> str:
@@ -151,6 +170,7 @@ def main() -> None:
         found["fusions"][case.name] = [counted(case), counted(peer)]
     for name, (function, arguments, between) in SELECTED.items():
         found["selected"][name] = selected(function, arguments, between)
+    found["held"] = held()
     print(json.dumps(found))
 
 

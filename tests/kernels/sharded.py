@@ -43,6 +43,10 @@ def softmax(x: Any) -> Any:
     return jaxact.softmax(x, implementation="prefer_pallas")
 
 
+def entmax(x: Any) -> Any:
+    return jaxact.entmax(x, 1.25)
+
+
 def fused(x: Any, bias: Any, residual: Any) -> Any:
     return jaxact.fused(x, "gelu", bias=bias, residual=residual, implementation="pallas")
 
@@ -52,7 +56,7 @@ def quantised(x: Any) -> Any:
 
 
 X, ROW = (256, 1024), (1024,)
-LONG = (64, 32768)
+LONG, HELD = (64, 32768), (64, 20480)
 # name -> function, (shape, how it is split) of each operand
 PROGRAMS: dict[str, tuple[Any, list[tuple[tuple[int, ...], P]]]] = {
     "gelu": (both(gelu), [(X, P("rows", "columns"))] * 2),
@@ -61,7 +65,8 @@ PROGRAMS: dict[str, tuple[Any, list[tuple[tuple[int, ...], P]]]] = {
     "fused": (both(fused), [(X, P("rows", None))] * 2 + [(ROW, P(None)), (X, P("rows", None))]),
     "softmax": (both(softmax), [(LONG, P("rows", None))] * 2),
     "softmax of split rows, unasked": (both(jaxact.softmax), [(LONG, P("rows", "columns"))] * 2),
-    "softmax, unasked": (both(jaxact.softmax), [(LONG, P("rows", None))] * 2),
+    "entmax of split rows, unasked": (both(entmax), [(LONG, P("rows", "columns"))] * 2),
+    "entmax, unasked": (both(entmax), [(HELD, P("rows", None))] * 2),
     "act_quant, unasked": (quantised, [(X, P("rows", None))]),
 }
 
