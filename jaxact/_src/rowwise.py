@@ -35,7 +35,8 @@ class RowwiseDefinition:
       residual: What the backward saves by default.
       parameter: Its one parameter, constant along a row, or None.
       linear: ``(y, t, axes, **parameters)``, the derivative applied to a tangent of x.
-      transpose: The same of a cotangent; None where the derivative is symmetric.
+      transpose: ``(x, ct, axes)``, applied to a cotangent; x may be y, of which y is the value too. None where the
+        derivative is symmetric.
       parameter_derivative: ``(y, axes, **parameters)``, the derivative in the parameter, of the shape of y.
       sign: What x is multiplied with beside `scale`, 1 or -1.
     """
@@ -158,13 +159,14 @@ class RowwiseOperation(DifferentiableOperation):
     def transpose(
         self, el: Elementary, residuals: Sequence[Array], cotangent: Array, mask: Sequence[bool]
     ) -> tuple[Array, ...]:
-        y, parameters = self._output(el, residuals)
         ct = cotangent.astype(el.dtype)
+        if self.definition.transpose:
+            x = residuals[0].astype(el.dtype) if self.saves_output else self._entries(el, residuals)
+            return (self._along_x(self.definition.transpose, x, ct, {}).astype(residuals[0].dtype),)
+        y, parameters = self._output(el, residuals)
         out = []
         for i, asked in enumerate(mask):
-            if asked and i == 0 and self.definition.transpose:
-                out.append(self._along_x(self.definition.transpose, self._held(el, y), ct, parameters))
-            elif asked and i == 0:
+            if asked and i == 0:
                 out.append(self._along_x(self.definition.linear, y, self._held(el, ct), parameters))
             elif asked:
                 out.append(unbroadcast(self._parameter_derivative(y, parameters) * ct, residuals[i]))
@@ -176,12 +178,12 @@ class RowwiseOperation(DifferentiableOperation):
     def _held(self, el: Elementary, v: Array) -> Array:
         """v itself: no element is above the largest of its row.
 
-        XLA's GPU backend holds rows on the chip from a reduction on that meets what it reduced, and with them what
-        follows: a gradient is one pass then, for two or three (docs/gpu_static.md). A NaN takes its row along, as
-        in the sums of the derivatives; for `transpose`, whose sum leaves excluded entries out, y is held instead.
+        XLA's GPU backend holds last axes on the chip from a reduction on that meets what it reduced, with what
+        follows: a gradient is one pass then, for two or three (docs/gpu_static.md). A NaN takes its row along, as in
+        the sums that follow.
         """
         gpu = el.native and not el.double
-        if not gpu or not 0 < self.row_length(v) <= LONGEST_ON_CHIP:
+        if not gpu or self.axes != (-1,) or not 0 < self.row_length(v) <= LONGEST_ON_CHIP:
             return v
         return jnp.minimum(v, jnp.max(v, axis=self.axes, keepdims=True))
 
@@ -195,12 +197,14 @@ class RowwiseOperation(DifferentiableOperation):
         return self.definition.parameter_derivative(y, self.axes, **parameters)
 
     def _value(self, el: Elementary, operands: Sequence[Array]) -> Array:
+        return self.definition.value(self._entries(el, operands), self.axes, **self._parameters(el, operands))
+
+    def _entries(self, el: Elementary, operands: Sequence[Array]) -> Array:
+        """x as definitions take it, scaled, and -inf where it is excluded."""
         x = operands[0].astype(el.dtype)
-        parameters = self._parameters(el, operands)
         where = dict(zip(self.arrays, operands[1:])).get("where")
         z = x if self.scale == 1.0 else self.scale * x
-        z = z if where is None else jnp.where(where, z, -jnp.inf)
-        return self.definition.value(z, self.axes, **parameters)
+        return z if where is None else jnp.where(where, z, -jnp.inf)
 
     def _output(self, el: Elementary, residuals: Sequence[Array]) -> tuple[Array, dict[str, Any]]:
         """y in the profile's dtype, saved or computed again (unrounded), and the parameters."""
@@ -251,7 +255,7 @@ class Rowwise:
         return body
 
     def transpose(self, body: Body) -> Body:
-        """Decorate ``(y, ct, axes)``, the transposed derivative, where it is not symmetric."""
+        """Decorate ``(x, ct, axes)``, the transposed derivative, where it is not symmetric; x may be y."""
         self.definition.transpose = body
         return body
 

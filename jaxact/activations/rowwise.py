@@ -88,9 +88,10 @@ def _(y: Array, t: Array, axes: Axes) -> Array:
 
 
 @log_softmax.transpose
-def _(y: Array, ct: Array, axes: Axes) -> Array:
-    included = jnp.where(y == -jnp.inf, 0.0, ct)
-    return included - jnp.exp(y) * _total(included, axes)
+def _(x: Array, ct: Array, axes: Axes) -> Array:
+    z = _centred(x, axes)
+    included = jnp.where(z == -jnp.inf, 0.0, ct)
+    return included - _share(jnp.exp(z), axes) * _total(included, axes)
 
 
 # -- entmax: p_i = max(z_i - t, 0)^q, z = (alpha - 1) x, q = 1/(alpha - 1), t such that the row sums to 1 --------
