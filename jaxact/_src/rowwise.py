@@ -179,8 +179,8 @@ class RowwiseOperation(DifferentiableOperation):
         """v itself: no element is above the largest of its row.
 
         XLA's GPU backend holds last axes on the chip from a reduction on that meets what it reduced, with what
-        follows: a gradient is one pass then, for two or three (docs/gpu_static.md). A NaN takes its row along, as in
-        the sums that follow.
+        follows: a gradient is one pass then, for two or three (docs/gpu_static.md). A NaN takes its row along, as
+        in the sums that follow.
         """
         gpu = el.native and not el.double
         if not gpu or self.axes != (-1,) or not 0 < self.row_length(v) <= LONGEST_ON_CHIP:

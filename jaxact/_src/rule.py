@@ -108,7 +108,7 @@ RULE: Final[tuple[Row, ...]] = (
         ("log_softmax",),
         ("backward",),
         False,
-        "XLA moves 1.2 to 1.3 times the kernel's bytes, in context 1.0 to 1.1 times",
+        "a row this long is read twice by the kernel too: XLA moves no more bytes",
         at_least=16385,
     ),
     Row(
