@@ -59,9 +59,10 @@ def figures(results: pathlib.Path = RESULTS) -> str:
         _row("of all cells timed, those where it is over 5 % faster than jaxact", lambda p: _ahead(speed, p))
     )
     versions = ", ".join(f"{library} {version}" for library, version in accuracy["libraries"].items())
+    cores = "one core" if machine["cores"] == 1 else f"{machine['cores']} cores"
     lines += [
         "",
-        f"{versions}; {machine['cores']} cores, {machine['processor']}. ULP are counted at every 16-bit number",
+        f"{versions}; {cores}, {machine['processor']}. ULP are counted at every 16-bit number",
     ]
     lines += [f"and at {accuracy['points']:,} of float32, but for kinks and, in float32, for 8 % around roots."]
     return "\n".join(lines)
