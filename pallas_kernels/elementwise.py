@@ -15,16 +15,15 @@ from jax.experimental import pallas as pl
 
 from pallas_kernels import config
 from pallas_kernels.launch import (
-    WARPGROUP,
     Tile,
     at_block,
     block_count,
+    body_length,
     check_row,
     check_shape,
     launch,
     load,
     load_row,
-    operation_count,
     store,
     tiles,
     vector_size,
@@ -74,7 +73,7 @@ def elementwise(
     if size == 0:
         return tuple(jnp.zeros(shape, d) for d in out_dtypes)
     vector = vector_size(*(v.dtype for v in operands), *out_dtypes)
-    length = _length(body, len(operands) + len(rows))
+    length = body_length(body, len(operands) + len(rows))
     if length > config.LONGEST_BODY:
         vector //= 2
     usual = 1 if length > config.LONG_BODY else config.for_size(config.parameters().elementwise_unroll, size)
@@ -112,9 +111,3 @@ def elementwise(
     if in_place:
         results = (jax.freeze(flat[0]), *results)
     return tuple(r.reshape(shape) for r in results)
-
-
-def _length(body: Body, operands: int) -> int:
-    """The operations of a body."""
-    block = jax.ShapeDtypeStruct((WARPGROUP,), jnp.float32)
-    return operation_count(jax.make_jaxpr(body)(*[block] * operands).jaxpr)

@@ -84,6 +84,12 @@ def operation_count(jaxpr: Any) -> int:
     return len(jaxpr.eqns) + sum(operation_count(j) for j in inner if hasattr(j, "eqns"))
 
 
+def body_length(body: Any, operands: int) -> int:
+    """The operations of a body on so many blocks."""
+    block = jax.ShapeDtypeStruct((WARPGROUP,), jnp.float32)
+    return operation_count(jax.make_jaxpr(body)(*[block] * operands).jaxpr)
+
+
 def strided(size: int, vector: int) -> Any:
     """The layout of a 1-D block whose threads take turns at `vector` neighbouring elements."""
     return plgpu.Layout.WG_STRIDED((size,), vec_size=vector)

@@ -22,6 +22,7 @@ from pallas_kernels.launch import (
     Tile,
     at_block,
     block_count,
+    body_length,
     check_row,
     check_shape,
     launch,
@@ -70,7 +71,10 @@ def backward(
         return jnp.zeros_like(x), tuple(jnp.zeros(p.shape, jnp.float32) for p in parameters)
     vector = vector_size(x.dtype, ct.dtype)
     scalars = all(p.ndim == 0 for p in parameters)
-    plan = _plan(x.size, 1 if scalars else x.shape[-1], vector)
+    tuned = config.parameters()
+    if body_length(body, 2 + len(parameters)) > config.LONGEST_BODY:
+        vector, tuned = vector // 2, dataclasses.replace(tuned, reduce_rows_at_once=1)
+    plan = _plan(x.size, 1 if scalars else x.shape[-1], vector, tuned)
     kernel = _kernel(body, plan, parameters, scalars)
     rest, count = plan.size - plan.rows * plan.width, len(parameters)
     partial = (count, plan.chunks, plan.blocks if scalars else plan.width)
@@ -122,12 +126,11 @@ class _Plan:
         return [*self.columns, *self.rest]
 
 
-def _plan(size: int, channels: int, vector: int) -> _Plan:
+def _plan(size: int, channels: int, vector: int, tuned: config.Parameters) -> _Plan:
     block = WARPGROUP * vector
     # So many rows of channels, side by side, are whole blocks. Where that leaves too few rows to add up, fewer.
     fold = block // math.gcd(block, channels)
     rows = size // channels
-    tuned = config.parameters()
     if channels > 1 and rows < fold * tuned.reduce_rows:
         fold = max(1, min(rows // tuned.reduce_rows, block // channels))
     width = fold * channels

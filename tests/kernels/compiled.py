@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+import jaxact
+from jaxact._src import engine, kernels
 from kernels import bodies
 from kernels.row_programs import row_cases
 from pallas_kernels import gated, reduce
@@ -131,10 +133,26 @@ def activation_cases() -> Iterator[Case]:
             )
 
 
+def parameter_cases() -> Iterator[Case]:
+    """Gradients in x and in every parameter, one a channel, of activations with long bodies or many parameters."""
+    x, channel = array(4096, 4096, dtype="bfloat16"), array(4096, dtype="bfloat16")
+    for name, count in (("acon_c", 3), ("dice", 3), ("dyt", 3), ("snake_beta", 2), ("srelu", 4), ("xielu", 2)):
+
+        def gradients(x, *parameters, name=name):
+            return jax.vjp(getattr(jaxact, name), x, *parameters)[1](x)
+
+        traced = jax.make_jaxpr(gradients)(x, *[channel] * count)
+        backward = next(found for found in engine.activations_in(traced.jaxpr) if found[1] == "backward")
+        kernel = kernels.find(*backward)
+        assert isinstance(kernel, kernels.Kernel), kernel
+        yield Case(f"{name} gradients in {count} parameters", kernel.run, kernel.operands, accesses=(8, 8))
+
+
 CASES = [
     *elementwise_cases(),
     *gated_cases(),
     *reduce_cases(),
+    *parameter_cases(),
     *row_cases(Case, array, silu),
     *activation_cases(),
 ]
