@@ -22,6 +22,9 @@ BySize = Sequence[tuple[int, int]]
 # spilled: it gets one access, and the longest ones of half the width.
 LONG_BODY: Final = 200
 LONGEST_BODY: Final = 1000
+# Where sums are held beside a body's values, a shorter one gets half the width, and a quarter with so many sums.
+LONG_SUMMED_BODY: Final = 500
+MANY_SUMS: Final = 5
 
 # The fields of `pallas_kernels.row_plan.Plan`, shortest rows first.
 Plans = Sequence[Sequence[Any]]

@@ -72,8 +72,9 @@ def backward(
     vector = vector_size(x.dtype, ct.dtype)
     scalars = all(p.ndim == 0 for p in parameters)
     tuned = config.parameters()
-    if body_length(body, 2 + len(parameters)) > config.LONGEST_BODY:
-        vector, tuned = vector // 2, dataclasses.replace(tuned, reduce_rows_at_once=1)
+    if body_length(body, 2 + len(parameters)) > config.LONG_SUMMED_BODY:
+        narrow = 4 if len(parameters) >= config.MANY_SUMS else 2
+        vector, tuned = vector // narrow, dataclasses.replace(tuned, reduce_rows_at_once=1)
     plan = _plan(x.size, 1 if scalars else x.shape[-1], vector, tuned)
     kernel = _kernel(body, plan, parameters, scalars)
     rest, count = plan.size - plan.rows * plan.width, len(parameters)

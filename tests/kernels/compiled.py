@@ -136,16 +136,20 @@ def activation_cases() -> Iterator[Case]:
 def parameter_cases() -> Iterator[Case]:
     """Gradients in x and in every parameter, one a channel, of activations with long bodies or many parameters."""
     x, channel = array(4096, 4096, dtype="bfloat16"), array(4096, dtype="bfloat16")
-    for name, count in (("acon_c", 3), ("dice", 3), ("dyt", 3), ("snake_beta", 2), ("srelu", 4), ("xielu", 2)):
+    counts = {"acon_c": 3, "dice": 3, "dyt": 3, "snake_beta": 2, "srelu": 4, "xielu": 2}
+    parameters = {name: [channel] * count for name, count in counts.items()}
+    parameters["rational"] = [array(n, dtype="bfloat16") for n in (6, 4)]
+    for name, given in parameters.items():
 
         def gradients(x, *parameters, name=name):
             return jax.vjp(getattr(jaxact, name), x, *parameters)[1](x)
 
-        traced = jax.make_jaxpr(gradients)(x, *[channel] * count)
+        traced = jax.make_jaxpr(gradients)(x, *given)
         backward = next(found for found in engine.activations_in(traced.jaxpr) if found[1] == "backward")
         kernel = kernels.find(*backward)
         assert isinstance(kernel, kernels.Kernel), kernel
-        yield Case(f"{name} gradients in {count} parameters", kernel.run, kernel.operands, accesses=(8, 8))
+        accesses = (4, 4) if name == "rational" else (8, 8)
+        yield Case(f"{name}, gradients in parameters", kernel.run, kernel.operands, accesses=accesses)
 
 
 CASES = [
