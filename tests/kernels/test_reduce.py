@@ -9,7 +9,7 @@ from kernels.support import FLOATS, close, double, interpreted, lowered, needs_k
 
 needs_kernels()
 
-from pallas_kernels import reduce
+from pallas_kernels import config, reduce
 
 # Single rows; few and many channels; whole blocks, and rows left over after the last of them; folded rows.
 SHAPES = [
@@ -72,10 +72,13 @@ def test_nothing(shape):
     assert float(gradients[1]) == 0.0
 
 
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
 @pytest.mark.parametrize(("count", "of_channels"), [(1, True), (3, True), (10, False)])
-def test_any_number_of_parameters(count, of_channels):
-    """One slope, DyT's three, the ten coefficients of a rational function."""
+def test_any_number_of_parameters(count, of_channels, long, monkeypatch):
+    """One slope, DyT's three, the ten coefficients of a rational function; of a long body, narrower accesses."""
     shape = (50, 64)
+    if long:
+        monkeypatch.setattr(config, "LONG_SUMMED_BODY", 0)
     x, ct = (values(i, shape=shape, dtype="float32", scale=0.5) for i in range(2))
     parameters = [values(i, shape=shape[-1:] if of_channels else (), dtype="float32") for i in range(count)]
 
