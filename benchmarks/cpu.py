@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import ctypes
+import dataclasses
 import functools
 import json
 import multiprocessing
@@ -56,26 +57,27 @@ COLUMNS = ("activation", "dtype", "size", "form", "ms", "x + 1", "again", *PEERS
 
 def run(*, quick: bool = False) -> Report:
     """Time every cell on one core; `quick` shows that the program works."""
-    rows = _in_a_process(list(_cells(quick)), quick, _pin)
-    report = Report("Speed on the CPU", METHOD, COLUMNS, rows)
-    return Report(report.title, METHOD, COLUMNS, rows, findings(report), report.machine | {"cores": 1})
+    report = _in_a_process("Speed on the CPU", METHOD, list(_cells(quick)), quick, _pin)
+    return dataclasses.replace(report, findings=findings(report))
 
 
 def threads(*, quick: bool = False) -> Report:
     """Time what XLA may share among threads, on every core."""
     cells = [c for c in _cells(quick) if c[2:] in (("64k", "forward"), ("64k", "both")) and _has_peer(c[0])]
-    report = Report("Speed with threads", THREADS_METHOD, COLUMNS, _in_a_process(cells, quick, None))
-    slower = [r for r in report.where() if (r["jax.nn"] or 1.0) < 0.95]
+    report = _in_a_process("Speed with threads", THREADS_METHOD, cells, quick, None)
+    slower = _slower(report.where())
     found = [f"{len(slower)} of {len(cells)} cells where jax.nn is more than 5 % faster" + (":" if slower else "")]
     found += [f"{_cell_name(r)}: {r['jax.nn']:.2f} ±{r['±']:.2f}" for r in slower]
-    return Report(report.title, THREADS_METHOD, COLUMNS, report.rows, found)
+    return dataclasses.replace(report, findings=found)
 
 
-def _in_a_process(cells: Sequence[Cell], quick: bool, begin: Callable[[], None] | None) -> list[list[Any]]:
-    """The rows of these cells, from a process of their own, since XLA counts the cores when it starts."""
+def _in_a_process(
+    title: str, method: str, cells: Sequence[Cell], quick: bool, begin: Callable[[], None] | None
+) -> Report:
+    """The cells' table, from a process of its own, since XLA counts the cores when it starts."""
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn, initializer=begin) as process:
-        return process.submit(_rows, cells, quick=quick).result()
+        return process.submit(_table, title, method, cells, quick=quick).result()
 
 
 def _pin() -> None:
@@ -83,14 +85,14 @@ def _pin() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def _rows(cells: Sequence[Cell], *, quick: bool) -> list[list[Any]]:
+def _table(title: str, method: str, cells: Sequence[Cell], *, quick: bool) -> Report:
     if not quick:
         _keep_freed_memory()
     rows = []
     for name, dtype, size, form in track(cells, description="CPU", console=Console(stderr=True)):
         rows.append(_cell(name, dtype, size, form, rounds=3 if quick else 9))
         jax.clear_caches()
-    return rows
+    return Report(title, method, COLUMNS, rows)
 
 
 # Of <malloc.h>: no array gets a mapping of its own, nothing is given back, and all threads share the one heap.
@@ -221,13 +223,18 @@ def findings(report: Report) -> list[str]:
                         f"{dtype}, {kind}, forward and backward: {geometric_mean(values):.2f} times the speed of "
                         f"{peer} in the geometric mean of {len(values)} cells, least {min(values):.2f}"
                     )
-    slower = [r for form in FORMS for r in report.where(form=form) if (r["jax.nn"] or 1.0) < 0.95]
+    slower = [r for form in FORMS for r in _slower(report.where(form=form))]
     found.append(f"{len(slower)} cells where jax.nn is more than 5 % faster" + (":" if slower else ""))
     found += [f"{_cell_name(r)}: {r['jax.nn']:.2f} ±{r['±']:.2f}; {_errors(r)}" for r in slower]
-    behind = [r for form in CONTEXTS for r in report.where(form=form) if (r["jax.nn"] or 1.0) < 0.95]
+    behind = [r for form in CONTEXTS for r in _slower(report.where(form=form))]
     found.append(f"{len(behind)} of the contexts where jax.nn is more than 5 % faster" + (":" if behind else ""))
     found += [f"{_cell_name(r)}: {r['jax.nn']:.2f} ±{r['±']:.2f}" for r in behind]
     return found
+
+
+def _slower(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those where jax.nn is more than 5 % faster."""
+    return [r for r in rows if (r["jax.nn"] or 1.0) < 0.95]
 
 
 @functools.cache

@@ -25,7 +25,6 @@ from benchmarks import gpu_static_page, machine_code
 from benchmarks.gpu_static_cases import CASES, QUICK, Case, contexts
 from benchmarks.report import Report
 from jaxact._src import kernels, rule
-from jaxact._src.rowwise import RowwiseOperation
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the GPUs' descriptions, and how to compile for them, are the tests' own
@@ -136,7 +135,6 @@ def measure(case: Case, compiler: Compiler) -> dict[str, Any]:
     again = case.read_again(operation)
     found: dict[str, Any] = {"case": case.name, "gpu": compiler.gpu, "ideal": ideal, "chosen": line.kernel}
     found |= {"family": op.family, "direction": direction, "alone": {}, "context": {}}
-    saves_output = isinstance(op, RowwiseOperation) and op.saves_output
     for who, function, more in (("kernel", kernel.run, again), ("xla", reference, 0)):
         hlo, modules = compiler(function, kernel.operands)
         code = machine_code.assemble(modules, GPUS[compiler.gpu])
@@ -147,7 +145,7 @@ def measure(case: Case, compiler: Compiler) -> dict[str, Any]:
         moved = {}
         for who, (function, more) in programs.items():
             program, arguments, matrices = contexts(
-                context, function, direction, kernel.operands, saves_output=saves_output
+                context, function, direction, kernel.operands, saves_output=op.saves_output
             )
             hlo, _ = compiler(program, arguments)
             moved[who] = machine_code.bytes_moved(hlo, case.steps) + more - machine_code.nbytes(*matrices)

@@ -395,7 +395,7 @@ def test_sharded_is_unsharded(function, spec, kind, seed):
         with jax.set_mesh(_mesh(kind)) if kind is KINDS[1] else contextlib.nullcontext():
             sharded = everything(*jax.device_put((x, ct), place))
         # along rows a mean is taken from the cotangent, which may be all but the same
-        cancels = np.asarray(0.05 if function in ROWS else 1e-3)
+        cancels: Any = 0.05 if function in ROWS else 1e-3
         equal(np.asarray(sharded[0]), y, 64, cancels)
         if function == "log_softmax":  # ct - softmax(x) sum(ct): the sum is rounded to that of the absolute values
             cancels = cancels + np.exp(y) * np.abs(ct).sum(-1, keepdims=True) / 8

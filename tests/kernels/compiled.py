@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 import jaxact
-from jaxact._src import engine, kernels
+from benchmarks import gpu_static_cases
+from jaxact._src import kernels
 from kernels import bodies
 from kernels.row_programs import row_cases
 from pallas_kernels import gated, reduce
@@ -140,13 +141,8 @@ def parameter_cases() -> Iterator[Case]:
     parameters = {name: [channel] * count for name, count in counts.items()}
     parameters["rational"] = [array(n, dtype="bfloat16") for n in (6, 4)]
     for name, given in parameters.items():
-
-        def gradients(x, *parameters, name=name):
-            return jax.vjp(getattr(jaxact, name), x, *parameters)[1](x)
-
-        traced = jax.make_jaxpr(gradients)(x, *given)
-        backward = next(found for found in engine.activations_in(traced.jaxpr) if found[1] == "backward")
-        kernel = kernels.find(*backward)
+        operation = gpu_static_cases.Case(name, getattr(jaxact, name), (x, *given), "backward").operation()
+        kernel = kernels.find(*operation)
         assert isinstance(kernel, kernels.Kernel), kernel
         accesses = (4, 4) if name == "rational" else (8, 8)
         yield Case(f"{name}, gradients in parameters", kernel.run, kernel.operands, accesses=accesses)
