@@ -17,8 +17,8 @@ from pallas_kernels import row_plan
 
 Array = jax.Array
 Function = Callable[..., tuple[Array, ...]]
-AFTER_GEMM, BESIDE_ADD, BEFORE_NORM = "after a GEMM with bias", "beside a residual add", "before a norm"
-CONTEXTS = (AFTER_GEMM, BESIDE_ADD, BEFORE_NORM)
+AFTER_GEMM, BESIDE_ADD, BESIDE_NORM = "after a GEMM with bias", "beside a residual add", "beside a norm"
+CONTEXTS = (AFTER_GEMM, BESIDE_ADD, BESIDE_NORM)
 INNER = 1024  # of the GEMM
 
 
@@ -115,40 +115,51 @@ def _norm_backward(x: Array, ct: Array) -> Array:
     return jax.vjp(_norm, x)[1](ct)[0]
 
 
+Program = tuple[Callable[..., Any], list[Any], list[Any]]
+
+
 def contexts(
     context: str, run: Function, direction: str, operands: Sequence[Any], *, saves_output: bool
-) -> tuple[Callable[..., Any], list[Any], list[Any]]:
+) -> Program:
     """A program around the function, its arguments, and the other matrices of its GEMMs, whose bytes do not count.
 
-    Forward the neighbours come from the value, backward from its gradient: that of the bias and the GEMM after it,
-    the sum of two cotangents before it, the gradient of the norm before it. What the norm normalises is y, which a
-    backward that `saves_output` has for its first operand: both read the one array.
+    Forward the residual is added to the value and the norm is of the value; where the value is quantised both come
+    before it, and the sum is a result too, the next residual. Backward the neighbours are those of the gradient:
+    that of the bias and the GEMM after it, the sum of two cotangents before it, the gradient of the norm before
+    it. What the norm normalises is y, which a backward that `saves_output` has for its first operand: both read
+    the one array.
     """
+    if context == AFTER_GEMM:
+        return _after_gemm(run, direction, operands)
+    x = operands[0]
+    shape = operands[-1] if direction == "backward" else jax.eval_shape(run, *operands)[0]
+    other = jax.ShapeDtypeStruct(shape.shape, x.dtype)
+    if shape.dtype != x.dtype:
+        beside_add = lambda r, v: (v + r, *run(v + r)), [x, x]
+        beside_norm = lambda v: run(_norm(v)), [x]
+    elif direction == "value":
+        beside_add = lambda r, *v: r + run(*v)[0], [other, *operands]
+        beside_norm = lambda *v: _norm(run(*v)[0]), list(operands)
+    else:
+        beside_add = lambda r, *v: run(*v[:-1], v[-1] + r), [other, *operands]
+        beside_norm = lambda y, *v: run(*v[:-1], _norm_backward(y, v[-1])), [other, *operands]
+        if saves_output:
+            beside_norm = lambda y, *v: run(y, *v[:-1], _norm_backward(y, v[-1])), list(operands)
+    return (*(beside_add if context == BESIDE_ADD else beside_norm), [])
+
+
+def _after_gemm(run: Function, direction: str, operands: Sequence[Any]) -> Program:
     x, rest = operands[0], list(operands[1:])
     rows, n = x.shape
-    left, right = (jax.ShapeDtypeStruct(s, x.dtype) for s in ((rows, INNER), (INNER, n)))
-    forward = direction == "value"
-    if context == AFTER_GEMM:
-        bias = jax.ShapeDtypeStruct((n,), x.dtype)
-        if forward:
-            return lambda a, w, b, *r: run(a @ w + b, *r), [left, right, bias, *rest], [left, right]
+    left, right, bias = (jax.ShapeDtypeStruct(s, x.dtype) for s in ((rows, INNER), (INNER, n), (n,)))
+    if direction == "value":
+        return lambda a, w, b, *r: run(a @ w + b, *r), [left, right, bias, *rest], [left, right]
 
-        def backward(a: Array, w: Array, *r: Array) -> Any:
-            (dh, *more) = run(*r)
-            return a.T @ dh, dh @ w.T, jnp.sum(dh, axis=0), more
+    def backward(a: Array, w: Array, *r: Array) -> Any:
+        (dh, *more) = run(*r)
+        return a.T @ dh, dh @ w.T, jnp.sum(dh, axis=0), more
 
-        return backward, [left, right, *operands], [left, right] * 2
-    shape = jax.eval_shape(run, *operands)[0] if forward else operands[-1]
-    other = jax.ShapeDtypeStruct(shape.shape, shape.dtype if forward else x.dtype)
-    if context == BESIDE_ADD:
-        if forward:
-            return lambda r, *v: r + run(*v)[0], [other, *operands], []
-        return lambda r, *v: run(*v[:-1], v[-1] + r), [other, *operands], []
-    if forward:
-        return lambda *v: _norm(run(*v)[0]), list(operands), []
-    if saves_output:
-        return lambda y, *v: run(y, *v[:-1], _norm_backward(y, v[-1])), list(operands), []
-    return lambda y, *v: run(*v[:-1], _norm_backward(y, v[-1])), [other, *operands], []
+    return backward, [left, right, *operands], [left, right] * 2
 
 
 # -- cases ------------------------------------------------------------------------------------------------------
@@ -211,10 +222,9 @@ def _quantised() -> Iterator[Case]:
             function = functools.partial(jaxact.act_quant, activation=activation, dtype=dtype, block=block)
             x = _array(4096, 8192 if activation == "swiglu" else 4096)
             scales = "a scale a row" if block is None else "a scale for 128"
-            # a result of 8 bits has neither a residual nor a norm beside it
-            yield Case(f"{activation} to {dtype}, {scales} value", function, (x,), contexts=(AFTER_GEMM,))
+            yield Case(f"{activation} to {dtype}, {scales} value", function, (x,))
     short = functools.partial(jaxact.act_quant, activation="silu", dtype="int8")
-    yield Case("silu to int8, rows of 64 value", short, (_array(2**17, 64),), contexts=(AFTER_GEMM,))
+    yield Case("silu to int8, rows of 64 value", short, (_array(2**17, 64),))
 
 
 CASES = [*_elementwise(), *_rows(), *_quantised()]

@@ -37,7 +37,8 @@ one run on a machine without a GPU: these are no times. `python -m benchmarks gp
   programs not equally many. Both are assembled by the same ptxas.
 - **Registers** are those of the kernel that needs most; **spilled** bytes left them for memory.
 - **In context**: the bytes of a program with neighbours, XLA's over the kernel's, without the matrices of the
-  GEMM. Below 1 the kernel cuts apart what XLA fuses. Backward, the neighbours are the gradients of those named.
+  GEMM. Below 1 the kernel cuts apart what XLA fuses. Backward, the neighbours are the gradients of those named;
+  `act_quant` has the add, whose sum is a result too, and the norm before it.
 
 The rule takes a kernel by itself where XLA moves at least {least} times its bytes alone and in every context.
 """

@@ -51,6 +51,28 @@ def _reach(definition: ElementwiseDefinition) -> str:
     return f"derivatives keep their accuracy up to an absolute x of {end:g} (at the defaults)"
 
 
+def document_rowwise(facts: Facts, parameter: Parameter | None, residual: str) -> str:
+    """The docstring of an activation over rows."""
+    own = [] if parameter is None else [parameter]
+    return document(
+        facts,
+        shapes="any with at least the row's axes; the result has the shape of `x`; rows of no entries give none",
+        dtypes="integers are promoted as by ``jnp.tanh``",
+        saved=f"one array, the {residual} by default",
+        arguments=[
+            *((p.name, f"{describe(p)} An array has one value a row and gets its gradient.") for p in own),
+            ("axis", "The axis of a row, several, or None for all."),
+            (
+                "where",
+                "A mask of the entries to include; the others, and rows with none, give 0 and get no gradient.",
+            ),
+            ("scale", "A number or an array that multiplies `x` in float32, such as 1 / temperature."),
+            ("residual", "What the backward keeps, ``'input'`` or ``'output'``; None is the default."),
+        ],
+        domain="An axis is out of range or repeated, or `where` or a parameter does not fit `x`.",
+    )
+
+
 def document(
     facts: Facts,
     *,

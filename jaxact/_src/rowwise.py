@@ -14,7 +14,7 @@ import numpy as np
 from jaxact._src import catalogue, engine, inline
 from jaxact._src.checks import integer, shown
 from jaxact._src.definition import Facts, Parameter, is_array, read_parameter
-from jaxact._src.documentation import describe, document
+from jaxact._src.documentation import document_rowwise
 from jaxact._src.elementary import Elementary, profile
 from jaxact._src.function import check_array, check_residual, promoted, real_array, varying_alike
 from jaxact._src.operation import DifferentiableOperation, Residual, unbroadcast
@@ -231,7 +231,7 @@ class Rowwise:
         self.__name__ = self.__qualname__ = definition.name
         self.__module__ = definition.facts.module
         self.__signature__ = _signature(definition)
-        self.__doc__ = _document(definition)
+        self.__doc__ = document_rowwise(definition.facts, definition.parameter, definition.residual)
 
     def __call__(self, x: Any, *args: Any, **named: Any) -> Array:
         arrays, static = _bound(self.definition, args, named)
@@ -484,24 +484,3 @@ def _signature(definition: RowwiseDefinition) -> inspect.Signature:
         for n, d in _defaults(definition).items()
     ]
     return inspect.Signature([kind("x", kind.POSITIONAL_OR_KEYWORD), *given])
-
-
-def _document(definition: RowwiseDefinition) -> str:
-    own = [] if definition.parameter is None else [definition.parameter]
-    return document(
-        definition.facts,
-        shapes="any with at least the row's axes; the result has the shape of `x`; rows of no entries give none",
-        dtypes="integers are promoted as by ``jnp.tanh``",
-        saved=f"one array, the {definition.residual} by default",
-        arguments=[
-            *((p.name, f"{describe(p)} An array has one value a row and gets its gradient.") for p in own),
-            ("axis", "The axis of a row, several, or None for all."),
-            (
-                "where",
-                "A mask of the entries to include; the others, and rows with none, give 0 and get no gradient.",
-            ),
-            ("scale", "A number or an array that multiplies `x` in float32, such as 1 / temperature."),
-            ("residual", "What the backward keeps, ``'input'`` or ``'output'``; None is the default."),
-        ],
-        domain="An axis is out of range or repeated, or `where` or a parameter does not fit `x`.",
-    )

@@ -2,7 +2,7 @@
 
 A Pallas call is opaque, so it breaks the fusions around it, and lowering sees no neighbours. A kernel is chosen
 where XLA moves at least 1.15 times its bytes for jaxact's own reference alone and in every context that is
-compiled: after a GEMM, beside a residual add, before a norm. Bytes are those of programs compiled for H200 and
+compiled: after a GEMM, beside a residual add, beside a norm. Bytes are those of programs compiled for H200 and
 B200, over the bytes that have to move: ``python -m benchmarks gpu_static``, whose figures for an H200 the rows
 quote (docs/gpu_static.md). They are changed by that, not by hopes.
 """
