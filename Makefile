@@ -112,8 +112,7 @@ cuda: $(VENV)/.installed
 
 # The properties of tests/test_properties.py at 10 000 cases, new ones every time.
 properties: $(VENV)/.installed
-	JAXACT_PROPERTIES=nightly JAX_DISABLE_MOST_OPTIMIZATIONS=0 \
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/test_properties.py tests/test_fuzz.py $(ARGS)
+	JAXACT_PROPERTIES=nightly $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/test_properties.py tests/test_fuzz.py $(ARGS)
 
 # Ever new shapes, parameters and activations for minutes: caches bounded, memory flat. ARGS="--minutes 5".
 soak: $(VENV)/.installed

@@ -19,19 +19,6 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # looking for cycles takes a tenth of the time.
 gc.set_threshold(200_000, 50, 1000)
 
-# Compiling takes two thirds of the time. Most tests ask what JAX makes of the definitions, not what LLVM makes of
-# the programs: they go without its optimizations, all but the `optimized` ones. JAX_DISABLE_MOST_OPTIMIZATIONS=0,
-# as in CI's second pass, has every test compiled as users compile.
-UNOPTIMIZED = os.environ["JAX_PLATFORMS"] == "cpu" and "JAX_DISABLE_MOST_OPTIMIZATIONS" not in os.environ
-
-
-@pytest.fixture(autouse=True)
-def _optimizations(request: pytest.FixtureRequest) -> None:
-    less = UNOPTIMIZED and request.node.get_closest_marker("optimized") is None
-    if jax.config.read("jax_disable_most_optimizations") != less:
-        jax.config.update("jax_disable_most_optimizations", less)
-        jax.clear_caches()  # which do not tell the programs apart
-
 
 def _kernel_cases(reporter: Any) -> collections.Counter[str]:
     """How many cases of kernels passed, by what was done with them."""

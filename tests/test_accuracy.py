@@ -23,8 +23,6 @@ from ulp import Reference, on_a_kink, patterns, stratified
 import jaxact
 from jaxact._src import elementary
 
-pytestmark = pytest.mark.optimized
-
 POINTS = int(os.environ.get("JAXACT_ACCURACY_POINTS", "200000"))
 SMALLEST = 2.0**-126
 LIMIT_16 = 0.51

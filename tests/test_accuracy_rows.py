@@ -13,8 +13,6 @@ from benchmarks import accuracy_rows
 from benchmarks.peers import libraries
 from jaxact._src import catalogue
 
-pytestmark = pytest.mark.optimized
-
 ROOT = Path(__file__).parents[1]
 
 

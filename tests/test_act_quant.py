@@ -11,8 +11,6 @@ from oracle import ORACLE
 
 import jaxact
 
-pytestmark = pytest.mark.optimized
-
 LARGEST = {"int8": 127.0, "float8_e4m3fn": 448.0, "float8_e5m2": 57344.0}
 EPS = 2.0**-23
 

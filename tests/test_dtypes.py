@@ -11,8 +11,6 @@ from support import BOTH, SOME, close, exact, points, some, with_parameters
 
 import jaxact
 
-pytestmark = pytest.mark.optimized
-
 FLOATS = [jnp.bfloat16, jnp.float16, jnp.float32, jnp.float8_e4m3fn, jnp.float8_e5m2]
 INTEGERS = [jnp.int8, jnp.int16, jnp.int32, jnp.uint8, jnp.uint32, jnp.bool_]
 

@@ -8,8 +8,6 @@ from oracle import ORACLE
 from test_accuracy import check
 from ulp import stratified
 
-pytestmark = pytest.mark.optimized
-
 POINTS = 400
 LIMITS = (8.0, 16.0, 32.0)
 FINITE = [c for c in CASES if all(np.isfinite(list(c.params.values())))]  # mpmath knows no infinite limits

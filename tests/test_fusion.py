@@ -10,8 +10,6 @@ from cases import DEFAULTS, builtin
 
 import jaxact
 
-pytestmark = pytest.mark.optimized
-
 SHARED = [n for n in builtin() if hasattr(jax.nn, n) and "x" in inspect.signature(getattr(jax.nn, n)).parameters]
 
 

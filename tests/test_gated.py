@@ -14,8 +14,6 @@ from ulp import errors, patterns
 
 import jaxact
 
-pytestmark = pytest.mark.optimized
-
 LAYOUTS = ["concat", "interleaved"]
 DTYPES = [jnp.float32, jnp.bfloat16]
 # name, the function, the activation of its gate and that one's parameters

@@ -11,8 +11,6 @@ from ulp import patterns
 
 import jaxact
 
-pytestmark = pytest.mark.optimized
-
 MASKED = [c for c in CASES if c.definition.slopes({**c.definition.bind((), dict(c.params))}) is not None]
 X = jnp.linspace(-4.0, 8.0, 36).reshape(3, 12)
 

@@ -11,8 +11,6 @@ from oracle import ORACLE
 
 import jaxact
 
-pytestmark = pytest.mark.optimized
-
 BF16, F16, F32 = jnp.bfloat16, jnp.float16, jnp.float32
 
 

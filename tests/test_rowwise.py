@@ -13,8 +13,6 @@ from row_contract import EPS, ONCE, TABLE, bound, logits, rounding
 
 import jaxact
 
-pytestmark = pytest.mark.optimized
-
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16]
 NAMES = ("bf16", "f16")
 IDS = ["-".join([n, *(f"{v:g}" for v in p.values())]) for n, p in TABLE]
