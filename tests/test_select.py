@@ -1,5 +1,7 @@
 """The rule: what is chosen for which request, machine and size, and why; and the check of unproven kernels."""
 
+import collections
+import functools
 import itertools
 import math
 import os
@@ -277,6 +279,32 @@ def test_what_has_other_code_is_checked_too(standin, unchecked):
         fresh(jaxact.sparsemax).lower(x)
     assert [s for s in standin.shapes if s[0] == 2] == [(2, 20000), (2, 20000), (2, 60000), (2, 20000)]
     assert [s for s in standin.shapes if s[0] == 3] == [(3, 20000), (3, 20000), (3, 60000)]
+
+
+def checks(functions, monkeypatch) -> int:
+    """How many kernels are checked when these are lowered one after the other; none passes."""
+    checked = []
+    monkeypatch.setattr(proof, "check", lambda _, op, *rest: checked.append(op) or "is off")
+    lowered = (fresh(function).lower(X) for function in functions)
+    with pytest.warns(RuntimeWarning, match="is off"):
+        collections.deque(lowered, 0)
+    return len(checked)
+
+
+ALPHAS = [functools.partial(jaxact.entmax, alpha=a) for a in (1.3, 1.25, 1.35)]
+QUANTISED = [functools.partial(jaxact.act_quant, activation=a, dtype="int8") for a in ("silu", "gelu", "mish")]
+
+
+@pytest.mark.parametrize("functions", [ALPHAS, QUANTISED], ids=["alpha", "activation"])
+def test_each_body_is_checked(standin, unchecked, functions, monkeypatch):
+    assert checks([*functions, *functions], monkeypatch) == 3
+
+
+def test_so_many_checks_are_remembered(standin, unchecked, monkeypatch):
+    monkeypatch.setattr(proof, "_MOST", 2)
+    a, b, c = ALPHAS
+    assert checks([a, b, b, a, c, b, a], monkeypatch) == 4, "of c's time only b is remembered"
+    assert len(proof._failures) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The check of a kernel that no test has run on this kind of GPU: once a process, before it is first chosen.
 
-What counts as one kernel has the same code: one operation and direction, dtypes, and way of holding a row.
+What counts as one kernel has the same code: one operation with its parameters, which its body has as numbers, and
+direction, dtypes, and way of holding a row.
 Nothing unproven runs unseen. A kernel that somebody demanded is not checked, nor one for a device that this
 process does not have. The small case runs in a thread of its own, because selection happens while a program is
 lowered, under whatever mesh and settings that has.
@@ -30,6 +31,8 @@ _ROUNDS_16: Final = 2.0
 
 _LONGEST: Final = 100_003  # elements along an axis that may be cut
 _ROWS: Final = 2
+
+_MOST: Final = 4096  # kernels that are remembered; the oldest one forgotten would be checked again
 
 _failures: dict[tuple[Any, ...], str | None] = {}
 _lock = threading.Lock()
@@ -61,10 +64,11 @@ def failure(
         return None
     with _lock:
         if key not in _failures:
-            _failures[key] = check(kernel, op, direction, mask, device)
-            if _failures[key]:
+            found = check(kernel, op, direction, mask, device)
+            _remember(key, found)
+            if found:
                 warnings.warn(
-                    f"jaxact: the {kernel.kind} kernel for {op.name} ({direction}) {_failures[key]} on "
+                    f"jaxact: the {kernel.kind} kernel for {op.name} ({direction}) {found} on "
                     f"{device.device_kind}; the reference runs instead",
                     RuntimeWarning,
                     stacklevel=2,
@@ -83,11 +87,12 @@ def failed_to_lower(
 ) -> None:
     """Remember that a kernel which the rule chose cannot be lowered, and warn: the reference runs from now on."""
     key = _key(kernel, op, direction, compute_capability, device)
+    found = _shortened(error, "does not lower")
     with _lock:
-        _failures[key] = _shortened(error, "does not lower")
+        _remember(key, found)
     what = f"the {kernel.kind} kernel for {op.name} ({direction})"
     warnings.warn(
-        f"jaxact: {what} {_failures[key]}; the reference runs instead",
+        f"jaxact: {what} {found}; the reference runs instead",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -101,7 +106,13 @@ def _key(
     device: jax.Device | None,
 ) -> tuple[Any, ...]:
     where = f"compute capability {compute_capability}" if device is None else device.device_kind
-    return kernel.kind, kernel.dtypes, kernel.variant, op.family, direction, where
+    return kernel.kind, kernel.dtypes, kernel.variant, op, direction, where
+
+
+def _remember(key: tuple[Any, ...], found: str | None) -> None:
+    _failures[key] = found
+    if len(_failures) > _MOST:
+        _failures.pop(next(iter(_failures)))
 
 
 def _shortened(error: Exception, what: str) -> str:

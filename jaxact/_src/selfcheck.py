@@ -112,13 +112,18 @@ def _rows() -> Iterator[Case]:
                 yield from _both(f"{function.__name__} {dtype} {n}", function, _array(2, n, dtype=dtype))
         mask = _array(2, n, dtype="bool")
         yield Case(f"softmax masked {n}", lambda x, m: jaxact.softmax(x, where=m), (_array(2, n), mask))
-    for n in (1023, 20007, 40_005):
-        yield from _both(f"sparsemax {n}", jaxact.sparsemax, _array(2, n))
-        yield from _both(f"entmax15 {n}", jaxact.entmax15, _array(2, n))
-        yield from _both(f"entmax of 1.3 {n}", functools.partial(jaxact.entmax, alpha=1.3), _array(2, n))
+        for dtype in ("float32", "bfloat16", "float16"):
+            x = _array(2, n, dtype=dtype)
+            yield from _both(f"sparsemax {dtype} {n}", jaxact.sparsemax, x)
+            yield from _both(f"entmax15 {dtype} {n}", jaxact.entmax15, x)
+            yield from _both(f"entmax of 1.3 {dtype} {n}", functools.partial(jaxact.entmax, alpha=1.3), x)
 
 
 def _quantised() -> Iterator[Case]:
+    to_int8 = functools.partial(jaxact.act_quant, activation="silu", dtype="int8")
+    for given in ("float32", "float16"):
+        for n in (1408, 20_007):  # of one warpgroup and of four
+            yield Case(f"silu {given} to int8, rows of {n}", to_int8, (_array(4, n, dtype=given),))
     for dtype in ("int8", "float8_e4m3fn", "float8_e5m2"):
         for block in (None, 128):
             for activation, n in (("silu", 1408), ("swiglu", 2816)):
