@@ -16,6 +16,7 @@ from jax.sharding import PartitionSpec as P
 from standin import fresh
 
 import jaxact
+from jaxact.gated import SETTINGS
 from pallas_kernels import capability
 
 OLD = tuple(map(int, jax.__version__.split(".")[:3])) < capability.MINIMUM_JAX
@@ -110,9 +111,10 @@ def test_fused_is_one_kernel_each_way():
 
 
 @pytest.mark.parametrize("layout", ["concat", "interleaved"])
-def test_packed_halves(layout):
-    """One kernel reads the packed array, one writes its gradient packed."""
-    run = functools.partial(jaxact.geglu, layout=layout, implementation="pallas")
+@pytest.mark.parametrize("function", SETTINGS, ids=lambda f: f.__name__)
+def test_packed_halves(function, layout):
+    """One kernel reads the packed array, one writes its gradient packed; clamps are part of its body."""
+    run = functools.partial(function, layout=layout, implementation="pallas")
     half = jax.ShapeDtypeStruct((16, 128), jnp.float32)
     assert kernels(both(run), half, X) == 2
     assert kernels(both(run), half, (half, half)) == 2
